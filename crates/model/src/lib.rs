@@ -1,0 +1,19 @@
+//! The vocabulary of netbootd: the few types that more than one crate must agree on.
+//!
+//! Everything here is a value: no sockets, files, clocks or threads. A type belongs here only when
+//! two crates that may not know each other need it (see the layer table in `crates/README.md`).
+#![forbid(unsafe_code)]
+
+mod arch;
+mod boot_arguments;
+mod mac;
+mod name;
+mod report;
+mod stage;
+
+pub use arch::{ClientArch, Firmware};
+pub use boot_arguments::{BootArguments, BootArgumentsError, ClientNetwork, RootMode};
+pub use mac::{MacAddr, ParseMacError};
+pub use name::{GenerationId, ImageName, ParseGenerationError, ParseImageNameError};
+pub use report::{Report, ReportError};
+pub use stage::Stage;

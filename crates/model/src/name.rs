@@ -1,0 +1,171 @@
+//! Names of images and of their generations.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The name of an image: 1 to 63 of `a-z 0-9 . _ -`, the first a letter or digit.
+///
+/// It is a folder name, a path component in URLs and exports, and a word on a kernel command line,
+/// so it may hold nothing that any of those would have to quote.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ImageName(String);
+
+impl ImageName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ImageName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The text is not an image name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseImageNameError;
+
+impl fmt::Display for ParseImageNameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "an image name is 1 to 63 of a-z, 0-9, '.', '_' and '-', and starts with a letter or digit",
+        )
+    }
+}
+
+impl std::error::Error for ParseImageNameError {}
+
+impl FromStr for ImageName {
+    type Err = ParseImageNameError;
+
+    fn from_str(text: &str) -> Result<Self, ParseImageNameError> {
+        let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let good = (1..=63).contains(&text.len())
+            && text.bytes().next().is_some_and(word)
+            && text
+                .bytes()
+                .all(|byte| word(byte) || matches!(byte, b'.' | b'_' | b'-'));
+        if good {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ParseImageNameError)
+        }
+    }
+}
+
+impl Serialize for ImageName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ImageName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// Names one generation of an image: 16 bytes derived from the content of its root, kernel and
+/// initrd, so two servers that built the same bytes agree on it. 32 hexadecimal digits as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GenerationId(pub [u8; 16]);
+
+impl GenerationId {
+    /// The first 12 digits, for people.
+    pub fn short(self) -> String {
+        self.to_string()[..12].to_owned()
+    }
+}
+
+impl fmt::Display for GenerationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// The text is not 32 hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseGenerationError;
+
+impl fmt::Display for ParseGenerationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a generation is 32 hexadecimal digits")
+    }
+}
+
+impl std::error::Error for ParseGenerationError {}
+
+impl FromStr for GenerationId {
+    type Err = ParseGenerationError;
+
+    fn from_str(text: &str) -> Result<Self, ParseGenerationError> {
+        let lower_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+        if text.len() != 32 || !text.bytes().all(lower_hex) {
+            return Err(ParseGenerationError);
+        }
+        let value = u128::from_str_radix(text, 16).map_err(|_| ParseGenerationError)?;
+        Ok(Self(value.to_be_bytes()))
+    }
+}
+
+impl Serialize for GenerationId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for GenerationId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn image_names_are_safe_as_path_components() {
+        for good in ["demo", "x86_64", "bench-2026.11", "0"] {
+            assert_eq!(good.parse::<ImageName>().unwrap().as_str(), good);
+        }
+        for bad in [
+            "",
+            ".",
+            "..",
+            "-x",
+            "a/b",
+            "A",
+            "a b",
+            "a,b",
+            "ä",
+            &"a".repeat(64),
+        ] {
+            assert_eq!(bad.parse::<ImageName>(), Err(ParseImageNameError), "{bad}");
+        }
+    }
+
+    #[test]
+    fn generations_round_trip() {
+        let id = GenerationId([0xab, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(id.short(), "ab0102030405");
+        for bad in [
+            "",
+            "+b0102030405060708090a0b0c0d0e0f",
+            "AB0102030405060708090a0b0c0d0e0f",
+        ] {
+            assert_eq!(
+                bad.parse::<GenerationId>(),
+                Err(ParseGenerationError),
+                "{bad}"
+            );
+        }
+    }
+}
