@@ -1,2 +1,14 @@
-//! Being written.
+//! The image library: a source directory becomes a bootable, immutable generation.
+//!
+//! ```text
+//! source ──► scrub ──► entry ──► squash ──► root.squashfs
+//! ```
+//!
+//! The daemon and the command line share this crate; it knows nothing of sockets, protocols or clients.
 #![forbid(unsafe_code)]
+
+pub mod entry;
+pub mod progress;
+pub mod scrub;
+pub mod source;
+pub mod squash;

@@ -1,0 +1,1 @@
+//! What a source holds: one value for each name in it.

@@ -1,0 +1,51 @@
+//! How a long build tells what it is doing.
+
+/// A step of a build, in the order in which a build passes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// Counting what the source holds (unit: entries).
+    Scan,
+    /// Writing `root.squashfs` (unit: bytes of file content read).
+    Squash,
+    /// Copying the kernel out of the source (unit: bytes).
+    Kernel,
+    /// Writing the initrd (unit: bytes).
+    Initrd,
+    /// Making the generation visible (no unit).
+    Publish,
+}
+
+impl Stage {
+    /// What the stage does, as one would say it to the person who waits.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Scan => "scanning the source",
+            Self::Squash => "writing the root image",
+            Self::Kernel => "copying the kernel",
+            Self::Initrd => "writing the initrd",
+            Self::Publish => "publishing",
+        }
+    }
+}
+
+/// Told by the builder, shown by whoever started the build: a progress bar, a log, nothing.
+///
+/// The calls come from the thread that runs the build and must return soon.
+pub trait Progress: Sync {
+    /// The build enters `stage`; `total` is how far [`advance`](Self::advance) will count, when that is known.
+    fn stage(&self, stage: Stage, total: Option<u64>);
+
+    /// `amount` more of the current stage's unit is done.
+    fn advance(&self, amount: u64);
+
+    /// Something the person who started the build should know, although it did not stop the build:
+    /// a file that changed while it was read, a mount that was not entered.
+    fn note(&self, text: &str);
+}
+
+/// Nobody is watching.
+impl Progress for () {
+    fn stage(&self, _stage: Stage, _total: Option<u64>) {}
+    fn advance(&self, _amount: u64) {}
+    fn note(&self, _text: &str) {}
+}

@@ -1,0 +1,1 @@
+//! What is left out of an image, and why.

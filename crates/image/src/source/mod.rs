@@ -1,0 +1,1 @@
+//! Where an image comes from: a directory, walked in order.

@@ -1,0 +1,1 @@
+//! Writing a squashfs 4.0 image.
