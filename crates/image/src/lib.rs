@@ -7,6 +7,7 @@
 //! The daemon and the command line share this crate; it knows nothing of sockets, protocols or clients.
 #![forbid(unsafe_code)]
 
+pub mod cpio;
 pub mod entry;
 pub mod progress;
 pub mod scrub;
