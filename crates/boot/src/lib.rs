@@ -1,2 +1,24 @@
-//! Being written.
+//! Boot policy: who is this client, what does it boot, what is its next file, how far has it come.
+//!
+//! This crate joins the protocols by meaning and not by code: it knows that an iPXE gets a script
+//! and that a UEFI PXE stack gets `snponly.efi`, and nothing of DHCP options or sockets.
+//!
+//! * [`Site`] answers [`Site::plan`]: what this client boots now.
+//! * [`loader`] names the first loader for a firmware; [`script`] writes the iPXE script.
+//! * [`overlay`] renders the few files that make one client differ from another.
+//! * [`Timelines`] keeps what happened to each client, and says in words where a boot stopped.
 #![forbid(unsafe_code)]
+
+mod attempt;
+mod identity;
+pub mod loader;
+pub mod overlay;
+pub mod script;
+mod site;
+mod timelines;
+mod verdict;
+
+pub use attempt::{Attempt, Facts, Step};
+pub use identity::SiteKey;
+pub use site::{BootPlan, Choice, ClientSettings, Plan, PublishedImage, Site};
+pub use timelines::{ClientStatus, Outcome, Reached, StepStatus, Stopped, Timelines};

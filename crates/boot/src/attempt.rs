@@ -1,0 +1,87 @@
+//! One attempt of one client to boot.
+
+use std::net::Ipv4Addr;
+
+use model::{ClientArch, Firmware, GenerationId, ImageName, RootMode, Stage};
+
+/// A stage reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Which.
+    pub stage: Stage,
+    /// When, in milliseconds of Unix time.
+    pub at: u64,
+    /// One line for people: the file, the address, the server. May be empty.
+    pub detail: String,
+}
+
+/// What has been learned about a client on the way. Later facts replace earlier ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// Its address on the link.
+    pub address: Option<Ipv4Addr>,
+    /// Its name.
+    pub hostname: Option<String>,
+    /// What its firmware called itself.
+    pub arch: Option<ClientArch>,
+    /// What it boots.
+    pub image: Option<(ImageName, GenerationId)>,
+    /// How it gets its root.
+    pub root: Option<RootMode>,
+    /// The boot token handed to it.
+    pub token: Option<String>,
+}
+
+/// One attempt to boot, from the first DISCOVER to the running system.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// Counts attempts of all clients since the daemon started; the `boot` field of the log.
+    pub boot: u64,
+    /// Stages reached, in the order in which they were first seen.
+    pub steps: Vec<Step>,
+    /// What is known of the client.
+    pub facts: Facts,
+    /// The failure that the client reported, with the stage that it could not reach.
+    pub failure: Option<(Stage, String)>,
+    /// Last sign of life, in milliseconds of Unix time.
+    pub last_seen: u64,
+    /// The verdict was already logged.
+    pub(crate) told: bool,
+}
+
+impl Attempt {
+    pub(crate) fn new(boot: u64, now: u64) -> Self {
+        Self {
+            boot,
+            steps: Vec::new(),
+            facts: Facts::default(),
+            failure: None,
+            last_seen: now,
+            told: false,
+        }
+    }
+
+    /// The furthest stage reached.
+    pub fn stage(&self) -> Option<Stage> {
+        self.steps.iter().map(|step| step.stage).max()
+    }
+
+    /// When the attempt began, in milliseconds of Unix time.
+    pub fn began(&self) -> u64 {
+        self.steps.first().map_or(self.last_seen, |step| step.at)
+    }
+
+    /// Whether a DISCOVER at `now` from `firmware` begins another attempt.
+    ///
+    /// A firmware repeats its DISCOVER for some seconds, and the iPXE that it loaded asks once more:
+    /// both belong to the attempt. A DISCOVER after the script was fetched means that the machine
+    /// was reset.
+    pub(crate) fn is_over_for(&self, firmware: Firmware, now: u64) -> bool {
+        let idle = now.saturating_sub(self.last_seen);
+        match (firmware, self.stage()) {
+            (_, None) => false,
+            (Firmware::Ipxe, Some(stage)) => stage >= Stage::Script || idle > 120_000,
+            (_, Some(stage)) => stage >= Stage::Loader || idle > 30_000,
+        }
+    }
+}

@@ -1,0 +1,417 @@
+//! What happened to every client, and what it means.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+use model::{ClientArch, Firmware, MacAddr, Stage};
+use serde::{Deserialize, Serialize};
+
+use crate::verdict::{patience, stopped_after};
+use crate::{Attempt, Facts, Step};
+
+/// Clients remembered; beyond that the one silent for longest is forgotten.
+const MAX_CLIENTS: usize = 4096;
+/// Finished attempts kept for each client.
+const KEPT_ATTEMPTS: usize = 3;
+
+/// A stage reached for the first time in its attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// The attempt.
+    pub boot: u64,
+    /// Milliseconds since the attempt began.
+    pub after: u64,
+}
+
+/// A boot that goes no further.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Whose.
+    pub client: MacAddr,
+    /// The attempt.
+    pub boot: u64,
+    /// The last stage that was reached.
+    pub stage: Stage,
+    /// Why, as far as we can tell.
+    pub verdict: String,
+}
+
+/// The timelines of all clients. Times are milliseconds of Unix time and come from the caller.
+#[derive(Debug, Default)]
+pub struct Timelines {
+    clients: HashMap<MacAddr, Vec<Attempt>>,
+    boots: u64,
+}
+
+impl Timelines {
+    /// A firmware or iPXE asked for a boot server: goes on with the client's attempt or begins one.
+    pub fn discovered(
+        &mut self,
+        now: u64,
+        client: MacAddr,
+        firmware: Firmware,
+        arch: ClientArch,
+        detail: &str,
+    ) -> Option<Reached> {
+        let over = self
+            .current(client)
+            .is_none_or(|attempt| attempt.is_over_for(firmware, now));
+        if over {
+            self.begin(now, client);
+        }
+        self.learn(client, |facts| facts.arch = Some(arch));
+        self.reached(now, client, Stage::Discover, detail)
+    }
+
+    fn begin(&mut self, now: u64, client: MacAddr) {
+        if self.clients.len() >= MAX_CLIENTS && !self.clients.contains_key(&client) {
+            let last_seen = |attempts: &Vec<Attempt>| attempts.last().map_or(0, |a| a.last_seen);
+            let oldest = self
+                .clients
+                .iter()
+                .min_by_key(|(_, attempts)| last_seen(attempts));
+            if let Some((&oldest, _)) = oldest {
+                self.clients.remove(&oldest);
+            }
+        }
+        self.boots += 1;
+        let attempts = self.clients.entry(client).or_default();
+        let mut attempt = Attempt::new(self.boots, now);
+        if let Some(earlier) = attempts.last() {
+            // The address and name of a client outlive its boots.
+            attempt.facts.address = earlier.facts.address;
+            attempt.facts.hostname.clone_from(&earlier.facts.hostname);
+        }
+        if attempts.len() == KEPT_ATTEMPTS {
+            attempts.remove(0);
+        }
+        attempts.push(attempt);
+    }
+
+    /// The attempt that a client is in.
+    pub fn current(&self, client: MacAddr) -> Option<&Attempt> {
+        self.clients.get(&client)?.last()
+    }
+
+    /// Notes something about a client's attempt, beginning one if the client is new to us (after a
+    /// restart of the daemon, clients go on where they were).
+    pub fn learn(&mut self, client: MacAddr, note: impl FnOnce(&mut Facts)) {
+        if let Some(attempt) = self
+            .clients
+            .get_mut(&client)
+            .and_then(|attempts| attempts.last_mut())
+        {
+            note(&mut attempt.facts);
+        }
+    }
+
+    /// A client reached a stage. `None` if it had reached it before in this attempt.
+    pub fn reached(
+        &mut self,
+        now: u64,
+        client: MacAddr,
+        stage: Stage,
+        detail: &str,
+    ) -> Option<Reached> {
+        if self.current(client).is_none() {
+            self.begin(now, client);
+        }
+        let attempt = self.clients.get_mut(&client)?.last_mut()?;
+        attempt.last_seen = now;
+        if attempt.steps.iter().any(|step| step.stage == stage) {
+            return None;
+        }
+        attempt.steps.push(Step {
+            stage,
+            at: now,
+            detail: detail.to_owned(),
+        });
+        attempt.told = false;
+        if attempt
+            .failure
+            .as_ref()
+            .is_some_and(|(failed, _)| *failed <= stage)
+        {
+            attempt.failure = None; // tried again, and it worked
+        }
+        Some(Reached {
+            boot: attempt.boot,
+            after: now.saturating_sub(attempt.began()),
+        })
+    }
+
+    /// A client reported that it could not reach a stage. Gives the attempt's number.
+    pub fn failed(&mut self, now: u64, client: MacAddr, stage: Stage, message: &str) -> u64 {
+        if self.current(client).is_none() {
+            self.begin(now, client);
+        }
+        let Some(attempt) = self
+            .clients
+            .get_mut(&client)
+            .and_then(|attempts| attempts.last_mut())
+        else {
+            return 0;
+        };
+        attempt.last_seen = now;
+        attempt.failure = Some((stage, message.to_owned()));
+        attempt.boot
+    }
+
+    /// Whose address this is, if a client of ours has it.
+    pub fn by_address(&self, address: Ipv4Addr) -> Option<MacAddr> {
+        let has = |attempts: &Vec<Attempt>| {
+            attempts
+                .last()
+                .is_some_and(|a| a.facts.address == Some(address))
+        };
+        let mut found: Vec<_> = self
+            .clients
+            .iter()
+            .filter(|(_, attempts)| has(attempts))
+            .collect();
+        found.sort_by_key(|(_, attempts)| attempts.last().map(|attempt| attempt.last_seen));
+        found.last().map(|found| *found.0)
+    }
+
+    /// Boots that have gone no further for longer than their stage may take; each is told once.
+    pub fn tick(&mut self, now: u64) -> Vec<Stopped> {
+        let mut stopped = Vec::new();
+        for (&client, attempts) in &mut self.clients {
+            let Some(attempt) = attempts.last_mut() else {
+                continue;
+            };
+            let Some(stage) = attempt.stage() else {
+                continue;
+            };
+            if attempt.told || now.saturating_sub(attempt.last_seen) < patience(stage) {
+                continue;
+            }
+            attempt.told = true;
+            let verdict = verdict_of(attempt, stage);
+            stopped.push(Stopped {
+                client,
+                boot: attempt.boot,
+                stage,
+                verdict,
+            });
+        }
+        stopped.sort_by_key(|stopped| stopped.boot);
+        stopped
+    }
+
+    /// All clients, the latest attempt of each, newest first.
+    pub fn status(&self, now: u64) -> Vec<ClientStatus> {
+        let mut all: Vec<ClientStatus> = self
+            .clients
+            .iter()
+            .filter_map(|(&client, attempts)| Some(ClientStatus::of(client, attempts.last()?, now)))
+            .collect();
+        all.sort_by_key(|status| std::cmp::Reverse(status.boot));
+        all
+    }
+}
+
+fn verdict_of(attempt: &Attempt, stage: Stage) -> String {
+    match &attempt.failure {
+        Some((failed, message)) => format!("the client could not reach {failed}: {message}"),
+        None => stopped_after(attempt, stage),
+    }
+}
+
+/// How a boot stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// On its way.
+    Booting,
+    /// The image's own init reached its default target.
+    Running,
+    /// The client reported a failure and tries again.
+    Failing,
+    /// Nothing has been heard for longer than this stage may take.
+    Stopped,
+}
+
+/// One client, as `netbootd status` and the control API show it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClientStatus {
+    /// The client.
+    pub client: MacAddr,
+    /// The number of its latest attempt.
+    pub boot: u64,
+    /// How it stands.
+    pub outcome: Outcome,
+    /// The furthest stage.
+    pub stage: Option<Stage>,
+    /// Its address.
+    pub address: Option<Ipv4Addr>,
+    /// Its name.
+    pub hostname: Option<String>,
+    /// Option 93 of its firmware.
+    pub arch: Option<u16>,
+    /// What it boots, as `name@generation`.
+    pub image: Option<String>,
+    /// `image`, `tree` or `ram`.
+    pub root: Option<String>,
+    /// Milliseconds of Unix time at which the attempt began.
+    pub began: u64,
+    /// Milliseconds since the last sign of life.
+    pub silent: u64,
+    /// Every stage reached.
+    pub steps: Vec<StepStatus>,
+    /// In words, where and why the boot stopped; empty while all is well.
+    pub verdict: String,
+}
+
+/// A stage reached.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StepStatus {
+    /// Which.
+    pub stage: Stage,
+    /// Milliseconds since the attempt began.
+    pub after: u64,
+    /// One line for people.
+    pub detail: String,
+}
+
+impl ClientStatus {
+    fn of(client: MacAddr, attempt: &Attempt, now: u64) -> Self {
+        let began = attempt.began();
+        let silent = now.saturating_sub(attempt.last_seen);
+        let stage = attempt.stage();
+        let outcome = match stage {
+            Some(Stage::Running) => Outcome::Running,
+            Some(stage) if silent >= patience(stage) => Outcome::Stopped,
+            _ if attempt.failure.is_some() => Outcome::Failing,
+            _ => Outcome::Booting,
+        };
+        let verdict = match (outcome, stage) {
+            (Outcome::Stopped | Outcome::Failing, Some(stage)) => verdict_of(attempt, stage),
+            _ => String::new(),
+        };
+        let facts = &attempt.facts;
+        Self {
+            client,
+            boot: attempt.boot,
+            outcome,
+            stage,
+            address: facts.address,
+            hostname: facts.hostname.clone(),
+            arch: facts.arch.map(ClientArch::code),
+            image: facts
+                .image
+                .as_ref()
+                .map(|(name, id)| format!("{name}@{}", id.short())),
+            root: facts.root.map(|root| root.as_str().to_owned()),
+            began,
+            silent,
+            steps: attempt
+                .steps
+                .iter()
+                .map(|step| StepStatus {
+                    stage: step.stage,
+                    after: step.at.saturating_sub(began),
+                    detail: step.detail.clone(),
+                })
+                .collect(),
+            verdict,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+    const UEFI: (Firmware, ClientArch) = (Firmware::UefiPxe, ClientArch::UefiX64);
+    const IPXE: (Firmware, ClientArch) = (Firmware::Ipxe, ClientArch::UefiX64);
+
+    fn discover(
+        timelines: &mut Timelines,
+        now: u64,
+        (firmware, arch): (Firmware, ClientArch),
+    ) -> u64 {
+        timelines.discovered(now, PC, firmware, arch, "");
+        timelines.current(PC).unwrap().boot
+    }
+
+    #[test]
+    fn a_repeated_discover_and_ipxe_belong_to_the_same_boot() {
+        let mut timelines = Timelines::default();
+        assert_eq!(discover(&mut timelines, 0, UEFI), 1);
+        assert_eq!(discover(&mut timelines, 4000, UEFI), 1);
+        timelines.reached(8000, PC, Stage::Loader, "snponly.efi");
+        assert_eq!(discover(&mut timelines, 9000, IPXE), 1);
+        assert_eq!(timelines.current(PC).unwrap().steps.len(), 2);
+    }
+
+    #[test]
+    fn a_discover_after_the_script_is_a_new_boot() {
+        let mut timelines = Timelines::default();
+        discover(&mut timelines, 0, IPXE);
+        timelines.learn(PC, |facts| facts.address = Some(Ipv4Addr::new(10, 0, 0, 9)));
+        timelines.reached(1000, PC, Stage::Script, "");
+        assert_eq!(discover(&mut timelines, 2000, IPXE), 2);
+        assert_eq!(timelines.by_address(Ipv4Addr::new(10, 0, 0, 9)), Some(PC));
+    }
+
+    #[test]
+    fn a_stage_counts_once() {
+        let mut timelines = Timelines::default();
+        discover(&mut timelines, 100, UEFI);
+        let reached = timelines.reached(600, PC, Stage::Offer, "").unwrap();
+        assert_eq!(
+            reached,
+            Reached {
+                boot: 1,
+                after: 500
+            }
+        );
+        assert_eq!(timelines.reached(700, PC, Stage::Offer, ""), None);
+    }
+
+    #[test]
+    fn a_boot_that_stops_is_told_once_and_in_words() {
+        let mut timelines = Timelines::default();
+        discover(&mut timelines, 0, UEFI);
+        timelines.reached(100, PC, Stage::Loader, "snponly.efi");
+        assert!(timelines.tick(30_000).is_empty());
+        let stopped = timelines.tick(100_000);
+        assert_eq!(stopped[0].stage, Stage::Loader);
+        assert!(
+            stopped[0].verdict.contains("Secure Boot"),
+            "{}",
+            stopped[0].verdict
+        );
+        assert!(timelines.tick(200_000).is_empty());
+        assert_eq!(timelines.status(200_000)[0].outcome, Outcome::Stopped);
+    }
+
+    #[test]
+    fn the_clients_own_words_win_until_it_gets_further() {
+        let mut timelines = Timelines::default();
+        discover(&mut timelines, 0, UEFI);
+        timelines.reached(100, PC, Stage::Init, "");
+        timelines.failed(200, PC, Stage::Mounted, "NFS: connection refused");
+        let status = &timelines.status(300)[0];
+        assert_eq!(status.outcome, Outcome::Failing);
+        assert!(status.verdict.contains("connection refused"));
+        timelines.reached(400, PC, Stage::Mounted, "");
+        assert_eq!(timelines.status(500)[0].outcome, Outcome::Booting);
+    }
+
+    #[test]
+    fn strangers_cannot_fill_the_memory() {
+        let mut timelines = Timelines::default();
+        for n in 0..10_000u32 {
+            let [_, a, b, c] = n.to_be_bytes();
+            timelines.discovered(n.into(), MacAddr([2, 0, 0, a, b, c]), UEFI.0, UEFI.1, "");
+        }
+        assert_eq!(timelines.clients.len(), MAX_CLIENTS);
+        for now in 0..10 {
+            discover(&mut timelines, now * 100_000, UEFI);
+        }
+        assert_eq!(timelines.clients[&PC].len(), KEPT_ATTEMPTS);
+    }
+}

@@ -1,0 +1,71 @@
+//! Where a boot stopped, and why, in words.
+
+use model::Stage;
+
+use crate::Attempt;
+
+/// How long after reaching a stage the next one may take before the boot counts as stopped, in
+/// milliseconds. Generous: a slow machine is not a broken one.
+pub(crate) fn patience(stage: Stage) -> u64 {
+    let seconds = match stage {
+        Stage::Discover | Stage::Offer => 20,
+        Stage::Ack | Stage::Loader => 60,
+        Stage::Script | Stage::Kernel => 90,
+        Stage::Initrd | Stage::Init => 180,
+        Stage::Mounted => 120,
+        Stage::Switched => 600,
+        Stage::Running => return u64::MAX,
+    };
+    seconds * 1000
+}
+
+/// The verdict on an attempt that went no further than `stage`.
+pub(crate) fn stopped_after(attempt: &Attempt, stage: Stage) -> String {
+    let address = attempt
+        .facts
+        .address
+        .map(|a| a.to_string())
+        .unwrap_or("its address".into());
+    match stage {
+        Stage::Discover => "it asked for an address and we offered none: see the log line of the \
+             DISCOVER for the reason"
+            .into(),
+        Stage::Offer => {
+            "it did not take our offer: another DHCP server may have answered first, or \
+             our answers do not reach it (VLAN, firewall, wireless isolation)"
+                .into()
+        }
+        Stage::Ack => format!(
+            "it has {address} and did not fetch the loader: UDP 69 may be blocked, or the firmware \
+             got another boot file from another server"
+        ),
+        Stage::Loader => {
+            "it fetched the loader and iPXE never asked for its script: Secure Boot may \
+             have refused the loader, or iPXE hangs on this network card (try another loader for \
+             this firmware in [loaders])"
+                .into()
+        }
+        Stage::Script => "it fetched the script and not the kernel: TCP to our HTTP port may be \
+             blocked, or iPXE failed (its screen shows an error number)"
+            .into(),
+        Stage::Kernel => "it fetched the kernel and not the initrd: it may be out of memory".into(),
+        Stage::Initrd => {
+            "kernel and initrd are loaded and nothing was heard from init: the kernel \
+             may not support this machine, or has no driver for its network card (add \
+             console=tty0 or console=ttyS0 to boot.kernel_arguments to see its messages)"
+                .into()
+        }
+        Stage::Init => {
+            "init runs and could not mount the root: its console says what it waits for".into()
+        }
+        Stage::Mounted => {
+            "the root is mounted and init did not hand over: its console says why".into()
+        }
+        Stage::Switched => {
+            "the image's own init was started and its default target was not reached: \
+             look at its console or journal (a unit may be waiting)"
+                .into()
+        }
+        Stage::Running => "it is running".into(),
+    }
+}
