@@ -1,2 +1,18 @@
-//! Being written.
-#![forbid(unsafe_code)]
+//! Sockets as the daemon needs them, and what the system knows about interfaces and ports.
+//!
+//! The only crate of the daemon with `unsafe`: the few system calls that safe wrappers lack are in
+//! [`sys`], each with the reason why it is sound. It knows no protocol.
+
+mod interface;
+mod neighbour;
+mod port;
+mod router;
+mod sys;
+mod udp;
+
+pub use interface::{Interface, interfaces};
+pub use neighbour::neighbour;
+pub use port::{Holder, Protocol, holder};
+pub use router::RouterSocket;
+pub use sys::set_segment_size;
+pub use udp::{bind_device_udp, bind_tcp, bind_udp, send_segments};

@@ -1,2 +1,16 @@
-//! Being written.
+//! What netbootd keeps on disk between restarts.
+//!
+//! * [`Leases`]: DHCP leases in an embedded, crash-safe database. A commit returns when its changes
+//!   are on the disk, so that an acknowledgement can follow it.
+//! * [`key`]: the site's secret, made once.
+//!
+//! It knows nothing of DHCP messages: a [`LeaseRecord`] is what the disk holds, and the daemon
+//! translates. Images on disk are the `image` crate's.
 #![forbid(unsafe_code)]
+
+pub mod key;
+mod leases;
+mod record;
+
+pub use leases::{Change, Leases, Opened, StoreError};
+pub use record::{LeaseRecord, RecordState};

@@ -1,0 +1,118 @@
+//! System calls without a safe wrapper.
+#![allow(
+    unsafe_code,
+    reason = "the one file of the daemon with system calls that have no safe wrapper"
+)]
+
+use std::ffi::CStr;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::os::fd::AsRawFd;
+
+use model::MacAddr;
+
+/// One address of one interface, as the kernel lists them.
+pub(crate) enum Listed {
+    /// The interface itself: index and hardware address.
+    Link {
+        name: String,
+        index: u32,
+        mac: MacAddr,
+        up: bool,
+    },
+    /// An IPv4 address and the length of its prefix.
+    V4 {
+        name: String,
+        address: Ipv4Addr,
+        prefix_len: u8,
+    },
+    /// An IPv6 address.
+    V6 { name: String, address: Ipv6Addr },
+}
+
+/// getifaddrs(3), copied out.
+pub(crate) fn list_interfaces() -> io::Result<Vec<Listed>> {
+    let mut head = std::ptr::null_mut();
+    // SAFETY: getifaddrs writes a list head to the pointer it is given, or fails.
+    if unsafe { libc::getifaddrs(&mut head) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let mut listed = Vec::new();
+    let mut next = head;
+    while !next.is_null() {
+        // SAFETY: `next` is a node of the list that getifaddrs made and that is freed only below.
+        let node = unsafe { &*next };
+        next = node.ifa_next;
+        if node.ifa_addr.is_null() || node.ifa_name.is_null() {
+            continue;
+        }
+        // SAFETY: ifa_name is a terminated string owned by the list.
+        let name = unsafe { CStr::from_ptr(node.ifa_name) }
+            .to_string_lossy()
+            .into_owned();
+        // SAFETY: ifa_addr points to a sockaddr of at least the family's size; the family says which.
+        match i32::from(unsafe { (*node.ifa_addr).sa_family }) {
+            libc::AF_PACKET => {
+                // SAFETY: the family is AF_PACKET, so the address is a sockaddr_ll.
+                let link = unsafe { &*node.ifa_addr.cast::<libc::sockaddr_ll>() };
+                let mut mac = [0; 6];
+                mac.copy_from_slice(&link.sll_addr[..6]);
+                listed.push(Listed::Link {
+                    name,
+                    index: link.sll_ifindex as u32,
+                    mac: MacAddr(mac),
+                    up: node.ifa_flags & libc::IFF_UP as u32 != 0,
+                });
+            }
+            libc::AF_INET => {
+                // SAFETY: the family is AF_INET, so the address is a sockaddr_in.
+                let address = unsafe { &*node.ifa_addr.cast::<libc::sockaddr_in>() };
+                let mask = if node.ifa_netmask.is_null() {
+                    u32::MAX
+                } else {
+                    // SAFETY: the netmask of an AF_INET address is a sockaddr_in.
+                    let mask = unsafe { &*node.ifa_netmask.cast::<libc::sockaddr_in>() };
+                    u32::from_be(mask.sin_addr.s_addr)
+                };
+                listed.push(Listed::V4 {
+                    name,
+                    address: Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr)),
+                    prefix_len: mask.leading_ones() as u8,
+                });
+            }
+            libc::AF_INET6 => {
+                // SAFETY: the family is AF_INET6, so the address is a sockaddr_in6.
+                let address = unsafe { &*node.ifa_addr.cast::<libc::sockaddr_in6>() };
+                listed.push(Listed::V6 {
+                    name,
+                    address: Ipv6Addr::from(address.sin6_addr.s6_addr),
+                });
+            }
+            _ => {}
+        }
+    }
+    // SAFETY: `head` came from getifaddrs and is freed once; nothing borrowed from it is left.
+    unsafe { libc::freeifaddrs(head) };
+    Ok(listed)
+}
+
+/// Makes the kernel cut what is sent on `socket` into datagrams of `size` bytes (UDP segmentation
+/// offload, udp(7) `UDP_SEGMENT`). One system call then carries a whole TFTP window.
+pub fn set_segment_size(socket: &UdpSocket, size: u16) -> io::Result<()> {
+    let size = libc::c_int::from(size);
+    // SAFETY: the option takes an int, which outlives the call.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_UDP,
+            libc::UDP_SEGMENT,
+            std::ptr::from_ref(&size).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
