@@ -1,0 +1,418 @@
+//! Every key that a configuration may hold, declared once.
+//!
+//! Defaults, the check for unknown keys, the conversion of environment variables, the shipped
+//! `config/netbootd.toml` and the tables of `config/README.md` all come from [`KEYS`].
+
+use crate::path::KeyPath;
+
+/// What a key holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A string.
+    Text,
+    /// A string out of a closed list.
+    Word(&'static [&'static str]),
+    /// An integer.
+    Number,
+    /// `true` or `false`.
+    Flag,
+    /// An array of strings.
+    List,
+}
+
+/// What a key means when nobody sets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Initial {
+    /// This value, in TOML.
+    Value(&'static str),
+    /// Nothing: the daemon finds out by itself (the prose says how). An example value, in TOML.
+    Unset(&'static str),
+}
+
+/// One key: where it stands, what it holds, and the line of prose that explains it.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Dotted path; `*` stands for a name that the operator chooses.
+    pub path: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// Its default, or an example of it.
+    pub initial: Initial,
+    /// One or two sentences for the operator.
+    pub prose: &'static str,
+}
+
+impl Key {
+    /// The key that stands at `path`, if there is one.
+    pub fn at(path: &KeyPath) -> Option<&'static Self> {
+        KEYS.iter().find(|key| path.matches(key.path))
+    }
+
+    /// The first sentence of the prose, to stand inside of another.
+    pub(crate) fn gist(&self) -> String {
+        gist(self.prose)
+    }
+
+    /// The default or the example, in TOML.
+    pub fn example(&self) -> &'static str {
+        match self.initial {
+            Value(toml) | Unset(toml) => toml,
+        }
+    }
+}
+
+/// The first sentence, without a capital and a full stop.
+pub(crate) fn gist(prose: &str) -> String {
+    let sentence = prose
+        .split(". ")
+        .next()
+        .unwrap_or_default()
+        .trim_end_matches('.');
+    let mut letters = sentence.chars();
+    match (letters.next(), letters.next()) {
+        (Some(first), Some(second)) if !second.is_uppercase() => first
+            .to_lowercase()
+            .chain([second])
+            .chain(letters)
+            .collect(),
+        _ => sentence.to_owned(),
+    }
+}
+
+/// One table of the file: its pattern, an example of the name in it, and what it is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Section {
+    /// Dotted path as in [`Key::path`]; empty for the top of the file.
+    pub path: &'static str,
+    /// The header to write for it, without brackets.
+    pub example: &'static str,
+    /// A sentence for the operator.
+    pub prose: &'static str,
+}
+
+const fn key(path: &'static str, kind: Kind, initial: Initial, prose: &'static str) -> Key {
+    Key {
+        path,
+        kind,
+        initial,
+        prose,
+    }
+}
+
+const fn section(path: &'static str, example: &'static str, prose: &'static str) -> Section {
+    Section {
+        path,
+        example,
+        prose,
+    }
+}
+
+use Initial::{Unset, Value};
+use Kind::{Flag, List, Number, Text, Word};
+
+const ROOTS: Kind = Word(&["image", "tree", "ram"]);
+
+/// The tables, in the order of the file.
+pub const SECTIONS: &[Section] = &[
+    section("", "", "Where netbootd keeps its things."),
+    section(
+        "interfaces.*",
+        "interfaces.enp1s0",
+        "A network card to serve. One such line is a whole configuration.",
+    ),
+    section(
+        "subnets.*",
+        "subnets.\"10.1.0.0/24\"",
+        "A network behind a DHCP relay. Cards of this machine need no such table.",
+    ),
+    section("dns", "dns", "Names for the clients."),
+    section(
+        "boot",
+        "boot",
+        "What clients boot unless their own table says otherwise.",
+    ),
+    section(
+        "loaders",
+        "loaders",
+        "The programs that firmware loads first.",
+    ),
+    section("images.*", "images.demo", "Settings of one image."),
+    section(
+        "clients.*",
+        "clients.\"52:54:00:12:34:56\"",
+        "Settings of one client, by the MAC address of the card it boots from.",
+    ),
+    section(
+        "users.*",
+        "users.alice",
+        "An account that every client has.",
+    ),
+    section("http", "http", "Loaders, kernels and images over HTTP."),
+    section(
+        "tftp",
+        "tftp",
+        "The first loader, for firmware that knows nothing else.",
+    ),
+    section("nfs", "nfs", "The clients' root file systems, read-only."),
+    section("log", "log", "What netbootd says about its work."),
+];
+
+/// The keys, in the order of the file; those of one table stand together.
+pub const KEYS: &[Key] = &[
+    key(
+        "state_dir",
+        Text,
+        Value("\"/var/lib/netbootd\""),
+        "Folder of images, leases and keys.",
+    ),
+    key(
+        "control_socket",
+        Text,
+        Value("\"/run/netbootd/control.sock\""),
+        "Where the netbootd commands reach the running daemon.",
+    ),
+    key(
+        "interfaces.*.mode",
+        Word(&["auto", "full", "proxy", "off"]),
+        Value("\"auto\""),
+        "full: be the DHCP server. proxy: add the boot to another DHCP server's answers. \
+         auto: proxy if another DHCP server answers on this network, else full. off: serve nothing here.",
+    ),
+    key(
+        "interfaces.*.address",
+        Text,
+        Unset("\"192.168.67.1\""),
+        "Our address on this card. Unset: the card's first IPv4 address.",
+    ),
+    key(
+        "interfaces.*.pool",
+        List,
+        Unset("[\"192.168.67.20-192.168.67.250\"]"),
+        "Addresses to lease in full mode, as first-last. Unset: chosen from the card's own subnet.",
+    ),
+    key(
+        "interfaces.*.router",
+        Text,
+        Unset("\"192.168.67.1\""),
+        "Default router of the clients. Unset: none is given.",
+    ),
+    key(
+        "interfaces.*.dns",
+        List,
+        Unset("[\"192.168.67.1\"]"),
+        "DNS servers of the clients. Unset: this server when its DNS is on, else the system's own servers.",
+    ),
+    key(
+        "interfaces.*.lease_time",
+        Text,
+        Value("\"12h\""),
+        "How long a lease lasts: 2m to 30d.",
+    ),
+    key(
+        "subnets.*.pool",
+        List,
+        Unset("[\"10.1.0.20-10.1.0.250\"]"),
+        "Addresses to lease, as first-last. Unset: only reserved addresses are given.",
+    ),
+    key(
+        "subnets.*.router",
+        Text,
+        Unset("\"10.1.0.1\""),
+        "Default router of the clients. Unset: the relay's address.",
+    ),
+    key(
+        "subnets.*.dns",
+        List,
+        Unset("[\"10.1.0.1\"]"),
+        "DNS servers of the clients. Unset: as for interfaces.",
+    ),
+    key(
+        "subnets.*.lease_time",
+        Text,
+        Value("\"12h\""),
+        "How long a lease lasts: 2m to 30d.",
+    ),
+    key(
+        "dns.enabled",
+        Flag,
+        Unset("true"),
+        "Whether to answer DNS. Unset: on where we are the full DHCP server, off where we are a proxy.",
+    ),
+    key(
+        "dns.domain",
+        Text,
+        Value("\"lab.internal\""),
+        "Domain of the clients' names.",
+    ),
+    key(
+        "dns.upstreams",
+        List,
+        Unset("[\"9.9.9.9\"]"),
+        "Servers for all other names. Unset: those in /etc/resolv.conf.",
+    ),
+    key(
+        "dns.hosts.*",
+        Text,
+        Unset("nas = \"192.168.67.5\""),
+        "Further names and their addresses.",
+    ),
+    key(
+        "boot.default",
+        Text,
+        Unset("\"demo\""),
+        "Name of an image, or \"local-disk\". Unset: the only published image.",
+    ),
+    key(
+        "boot.root",
+        ROOTS,
+        Value("\"image\""),
+        "How a client gets its root file system. image: one file over NFS. tree: files over NFS, \
+         decompressed by the server. ram: fetched whole into the client's memory.",
+    ),
+    key(
+        "boot.kernel_arguments",
+        Text,
+        Value("\"\""),
+        "Words to add to every kernel command line.",
+    ),
+    key(
+        "loaders.folders",
+        List,
+        Unset("[\"/srv/loaders\"]"),
+        "Folders searched for loaders before the places where distribution packages put them.",
+    ),
+    key(
+        "loaders.bios",
+        Text,
+        Unset("\"undionly.kpxe\""),
+        "Loader for machines with a BIOS. Unset: undionly.kpxe.",
+    ),
+    key(
+        "loaders.uefi_x86",
+        Text,
+        Unset("\"ipxe-i386.efi\""),
+        "Loader for 32-bit x86 UEFI. Unset: the package's iPXE, if it has one.",
+    ),
+    key(
+        "loaders.uefi_x64",
+        Text,
+        Unset("\"snponly.efi\""),
+        "Loader for 64-bit x86 UEFI. Unset: snponly.efi.",
+    ),
+    key(
+        "loaders.uefi_arm64",
+        Text,
+        Unset("\"ipxe-arm64.efi\""),
+        "Loader for 64-bit ARM UEFI. Unset: the package's iPXE, if it has one.",
+    ),
+    key(
+        "images.*.root",
+        ROOTS,
+        Unset("\"tree\""),
+        "As boot.root, for this image. Unset: boot.root.",
+    ),
+    key(
+        "images.*.kernel_arguments",
+        Text,
+        Unset("\"console=ttyS0\""),
+        "Instead of boot.kernel_arguments for this image. Unset: those.",
+    ),
+    key(
+        "clients.*.hostname",
+        Text,
+        Unset("\"pc1\""),
+        "The client's name. Unset: made from its address.",
+    ),
+    key(
+        "clients.*.address",
+        Text,
+        Unset("\"192.168.67.11\""),
+        "An address kept for this client. Unset: one from the pool.",
+    ),
+    key(
+        "clients.*.image",
+        Text,
+        Unset("\"demo\""),
+        "As boot.default, for this client. Unset: boot.default.",
+    ),
+    key(
+        "clients.*.root",
+        ROOTS,
+        Unset("\"ram\""),
+        "As boot.root, for this client. Unset: the image's setting.",
+    ),
+    key(
+        "clients.*.kernel_arguments",
+        Text,
+        Unset("\"nomodeset\""),
+        "Instead of the image's kernel arguments for this client. Unset: those.",
+    ),
+    key(
+        "users.*.ssh_keys",
+        List,
+        Unset(
+            "[\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDw7E7rCYrSDNBtLCYePy8wDS2pBCLQXTzPRlXxLfUrz alice@desk\"]",
+        ),
+        "Public keys that may log in: lines of ~/.ssh/id_ed25519.pub.",
+    ),
+    key(
+        "users.*.uid",
+        Number,
+        Unset("2000"),
+        "The account's number, the one that its files on a file server have. Unset: derived from the name.",
+    ),
+    key(
+        "users.*.groups",
+        List,
+        Unset("[\"sudo\"]"),
+        "Further groups of the account. Unset: none.",
+    ),
+    key(
+        "users.*.shell",
+        Text,
+        Unset("\"/bin/bash\""),
+        "Login shell. Unset: /bin/bash if the image has it, else /bin/sh.",
+    ),
+    key(
+        "http.port",
+        Number,
+        Unset("80"),
+        "TCP port. Unset: 80, or 8067 when another program has 80.",
+    ),
+    key(
+        "tftp.enabled",
+        Flag,
+        Value("true"),
+        "Whether to answer TFTP.",
+    ),
+    key(
+        "tftp.port",
+        Number,
+        Value("69"),
+        "UDP port. Firmware only knows 69.",
+    ),
+    key(
+        "nfs.port",
+        Number,
+        Value("2049"),
+        "TCP port of NFS, MOUNT and portmap.",
+    ),
+    key(
+        "nfs.portmap",
+        Flag,
+        Value("true"),
+        "Whether to answer on port 111 too, or register with the rpcbind that has it. Our own clients do not need it.",
+    ),
+    key(
+        "log.level",
+        Word(&["error", "warn", "info", "debug", "trace"]),
+        Value("\"info\""),
+        "How much to say: error, warn, info, debug or trace.",
+    ),
+    key(
+        "log.format",
+        Word(&["text", "json"]),
+        Value("\"text\""),
+        "text for people, json for machines.",
+    ),
+];

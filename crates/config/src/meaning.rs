@@ -1,0 +1,220 @@
+//! What a configuration means: values that the daemon can use without another check.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use model::{ImageName, MacAddr, RootMode};
+
+/// A whole configuration. [`Config::default`] is what an empty file means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Folder of images, leases and keys; absolute.
+    pub state_dir: PathBuf,
+    /// Path of the control socket; absolute.
+    pub control_socket: PathBuf,
+    /// `[log]`
+    pub log: Log,
+    /// `[interfaces.*]`, in the order of the file.
+    pub interfaces: Vec<Interface>,
+    /// `[subnets.*]`, in the order of the file; they do not overlap.
+    pub subnets: Vec<Subnet>,
+    /// `[dns]`
+    pub dns: Dns,
+    /// `[boot]`
+    pub boot: Boot,
+    /// `[loaders]`
+    pub loaders: Loaders,
+    /// `[images.*]`
+    pub images: BTreeMap<ImageName, ImageSettings>,
+    /// `[clients.*]`; no two have the same address or hostname.
+    pub clients: BTreeMap<MacAddr, ClientSettings>,
+    /// `[users.*]`; no two have the same uid.
+    pub users: BTreeMap<String, User>,
+    /// `[http]`
+    pub http: Http,
+    /// `[tftp]`
+    pub tftp: Tftp,
+    /// `[nfs]`
+    pub nfs: Nfs,
+}
+
+/// What the daemon says about its work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// `error`, `warn`, `info`, `debug` or `trace`.
+    pub level: String,
+    /// For people or for machines.
+    pub format: LogFormat,
+}
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One line of text for each event.
+    #[default]
+    Text,
+    /// One JSON object for each event.
+    Json,
+}
+
+/// The part that we play in DHCP on one network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Proxy if another DHCP server answers, else full.
+    #[default]
+    Auto,
+    /// The network's DHCP server.
+    Full,
+    /// Boot information beside another DHCP server (PXE 2.1, proxyDHCP).
+    Proxy,
+    /// Nothing is served.
+    Off,
+}
+
+/// A network card that is served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// The kernel's name of the card.
+    pub name: String,
+    /// Our part in DHCP.
+    pub mode: Mode,
+    /// Our address; `None`: the card's first IPv4 address.
+    pub address: Option<Ipv4Addr>,
+    /// First and last address of each range to lease; they do not overlap. Empty: the daemon chooses.
+    pub pool: Vec<(Ipv4Addr, Ipv4Addr)>,
+    /// Default router of the clients.
+    pub router: Option<Ipv4Addr>,
+    /// DNS servers of the clients; empty: the daemon chooses.
+    pub dns: Vec<Ipv4Addr>,
+    /// How long a lease lasts, 2 minutes to 30 days.
+    pub lease_time: Duration,
+}
+
+/// A network behind a DHCP relay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subnet {
+    /// The network's address; its host bits are zero.
+    pub network: Ipv4Addr,
+    /// Length of the prefix in bits, 8 to 30.
+    pub prefix_len: u8,
+    /// First and last address of each range to lease, inside the network.
+    pub pool: Vec<(Ipv4Addr, Ipv4Addr)>,
+    /// Default router of the clients, inside the network.
+    pub router: Option<Ipv4Addr>,
+    /// DNS servers of the clients; empty: the daemon chooses.
+    pub dns: Vec<Ipv4Addr>,
+    /// How long a lease lasts, 2 minutes to 30 days.
+    pub lease_time: Duration,
+}
+
+/// Names for the clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dns {
+    /// Whether to answer; `None`: in full mode only.
+    pub enabled: Option<bool>,
+    /// The clients' domain, lower case, without a final dot.
+    pub domain: String,
+    /// Servers for other names; empty: those in `/etc/resolv.conf`.
+    pub upstreams: Vec<IpAddr>,
+    /// Further names, lower case.
+    pub hosts: BTreeMap<String, Ipv4Addr>,
+}
+
+/// What a client boots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BootChoice {
+    /// The current generation of this image.
+    Image(ImageName),
+    /// Its own disk: firmware is told to go on.
+    LocalDisk,
+}
+
+/// What clients boot unless their own table says otherwise.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Boot {
+    /// `None`: the only published image.
+    pub default: Option<BootChoice>,
+    /// How the root file system travels.
+    pub root: RootMode,
+    /// Words for the kernel command line; may be empty.
+    pub kernel_arguments: String,
+}
+
+/// The programs that firmware loads first; `None`: the daemon's own choice.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loaders {
+    /// Absolute paths, searched in this order before the packages' places.
+    pub folders: Vec<PathBuf>,
+    /// File name for machines with a BIOS.
+    pub bios: Option<String>,
+    /// File name for 32-bit x86 UEFI.
+    pub uefi_x86: Option<String>,
+    /// File name for 64-bit x86 UEFI.
+    pub uefi_x64: Option<String>,
+    /// File name for 64-bit ARM UEFI.
+    pub uefi_arm64: Option<String>,
+}
+
+/// Settings of one image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImageSettings {
+    /// Instead of [`Boot::root`].
+    pub root: Option<RootMode>,
+    /// Instead of [`Boot::kernel_arguments`].
+    pub kernel_arguments: Option<String>,
+}
+
+/// Settings of one client.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientSettings {
+    /// Its name, lower case, one label.
+    pub hostname: Option<String>,
+    /// The address kept for it.
+    pub address: Option<Ipv4Addr>,
+    /// Instead of [`Boot::default`].
+    pub image: Option<BootChoice>,
+    /// Instead of the image's kernel arguments.
+    pub kernel_arguments: Option<String>,
+    /// Instead of the image's root mode.
+    pub root: Option<RootMode>,
+}
+
+/// An account that every client has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct User {
+    /// OpenSSH public keys, one line each.
+    pub ssh_keys: Vec<String>,
+    /// Numeric user id, 1000 to 60000 or above 65535.
+    pub uid: Option<u32>,
+    /// Further groups.
+    pub groups: Vec<String>,
+    /// Absolute path of the login shell.
+    pub shell: Option<String>,
+}
+
+/// HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Http {
+    /// TCP port; `None`: 80, or 8067 when 80 is taken.
+    pub port: Option<u16>,
+}
+
+/// TFTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tftp {
+    /// Whether to answer.
+    pub enabled: bool,
+    /// UDP port.
+    pub port: u16,
+}
+
+/// NFS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nfs {
+    /// TCP port of NFS, MOUNT and portmap.
+    pub port: u16,
+    /// Whether to serve or register portmap on port 111 too.
+    pub portmap: bool,
+}

@@ -1,0 +1,28 @@
+//! From the text of one value to its meaning, or to the [`Fault`] that says what to write instead.
+
+mod address;
+mod kernel;
+mod name;
+mod ssh_key;
+mod time;
+
+pub(crate) use address::{address, hosts_of, ip_address, mask, network, pool};
+pub(crate) use kernel::kernel_arguments;
+pub(crate) use name::{
+    boot_choice, dns_name, domain, file_name, group, hostname, image, interface, mac, path, shell,
+    user,
+};
+pub(crate) use ssh_key::ssh_key;
+pub(crate) use time::lease_time;
+
+/// A value shortened for a sentence.
+fn short(text: &str) -> String {
+    let one_line = text.lines().next().unwrap_or_default();
+    let mut letters = one_line.chars();
+    let start: String = letters.by_ref().take(40).collect();
+    if letters.next().is_some() || one_line.len() < text.len() {
+        format!("{start}…")
+    } else {
+        start
+    }
+}

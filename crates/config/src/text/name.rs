@@ -1,0 +1,282 @@
+//! Names: of machines, domains, users, images, files and network cards.
+
+use std::path::PathBuf;
+
+use model::{ImageName, MacAddr};
+
+use super::short;
+use crate::diagnostic::{Code, Fault};
+use crate::meaning::BootChoice;
+
+/// One DNS label (RFC 1123 section 2.1), in lower case.
+pub(crate) fn hostname(text: &str) -> Result<String, Fault> {
+    if is_label(text) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    let fault = Fault::new(
+        Code::BadHostname,
+        format!("`{}` is not a host name", short(text)),
+        "a host name is 1 to 63 letters, digits and hyphens, with no hyphen at either end; the domain is added by netbootd",
+    );
+    let first = text.split('.').next().unwrap_or_default();
+    Err(near(fault, &label_from(first)))
+}
+
+/// A name of one or more labels, in lower case.
+pub(crate) fn dns_name(text: &str) -> Result<String, Fault> {
+    let bare = text.strip_suffix('.').unwrap_or(text);
+    if bare.len() <= 253 && bare.split('.').all(is_label) {
+        return Ok(bare.to_ascii_lowercase());
+    }
+    let fault = Fault::new(
+        Code::BadHostname,
+        format!("`{}` is not a name in DNS", short(text)),
+        "a name is labels of 1 to 63 letters, digits and hyphens with dots between them, 253 characters at most",
+    );
+    let labels: Vec<String> = bare
+        .split('.')
+        .map(label_from)
+        .filter(|l| !l.is_empty())
+        .collect();
+    Err(near(fault, &labels.join(".")))
+}
+
+/// A domain for the clients.
+pub(crate) fn domain(text: &str) -> Result<String, Fault> {
+    let domain = dns_name(text)?;
+    match domain.rsplit('.').next() {
+        Some("localhost" | "invalid" | "arpa" | "onion") if domain != "home.arpa" => {
+            Err(Fault::new(
+                Code::UnsuitableDomain,
+                format!("`{domain}` cannot be a domain of clients"),
+                "its last label has a fixed meaning for every resolver (RFC 6761)",
+            )
+            .help("write \"lab.internal\" instead"))
+        }
+        _ => Ok(domain),
+    }
+}
+
+fn is_label(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+fn label_from(text: &str) -> String {
+    let lower = text.trim().to_lowercase().replace(['_', ' ', '.'], "-");
+    let mut label: String = lower
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
+        .collect();
+    label.truncate(63);
+    label.trim_matches('-').to_owned()
+}
+
+fn near(fault: Fault, suggestion: &str) -> Fault {
+    if suggestion.is_empty() {
+        fault
+    } else {
+        fault.help(format!("write \"{suggestion}\" instead"))
+    }
+}
+
+/// A MAC address that a client can have.
+pub(crate) fn mac(text: &str) -> Result<MacAddr, Fault> {
+    let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+    let bad =
+        |what: &str, why: &str| Fault::new(Code::BadMac, format!("`{}` {what}", short(text)), why);
+    let Ok(mac) = text.parse::<MacAddr>() else {
+        let fault = bad(
+            "is not a MAC address",
+            "a client is known by the six bytes of its network card's address, in hexadecimal",
+        );
+        return Err(match digits.parse::<MacAddr>() {
+            Ok(mac) => fault.help(format!("write \"{mac}\" instead")),
+            Err(_) => fault.help("write an address like \"52:54:00:12:34:56\" instead"),
+        });
+    };
+    if mac.is_multicast() || mac == MacAddr::default() {
+        return Err(bad(
+            "is not the address of one network card",
+            "the first byte of a card's address is even, and not all of its bytes are zero",
+        ));
+    }
+    Ok(mac)
+}
+
+/// An image name.
+pub(crate) fn image(text: &str) -> Result<ImageName, Fault> {
+    text.parse::<ImageName>().map_err(|error| {
+        let fault = Fault::new(
+            Code::BadImageName,
+            format!("`{}` is not an image name", short(text)),
+            error.to_string(),
+        );
+        let lower = text.trim().to_lowercase().replace([' ', '/'], "-");
+        near(
+            fault,
+            lower
+                .parse::<ImageName>()
+                .as_ref()
+                .map_or("", ImageName::as_str),
+        )
+    })
+}
+
+/// An image name, or `local-disk`.
+pub(crate) fn boot_choice(text: &str) -> Result<BootChoice, Fault> {
+    if text == "local-disk" {
+        return Ok(BootChoice::LocalDisk);
+    }
+    image(text).map(BootChoice::Image)
+}
+
+/// A network card's name, as the kernel allows it (15 bytes, no `/`, no white space).
+pub(crate) fn interface(text: &str) -> Result<String, Fault> {
+    let good = (1..=15).contains(&text.len())
+        && !matches!(text, "." | "..")
+        && !text.contains(|c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control());
+    if good {
+        return Ok(text.to_owned());
+    }
+    Err(Fault::new(
+        Code::BadInterfaceName,
+        format!("`{}` cannot be a network card", short(text)),
+        "the kernel's names have 1 to 15 characters, without `/`, `:` and spaces",
+    )
+    .help("write a name that `ip link` shows, like `[interfaces.enp1s0]`, instead"))
+}
+
+/// Accounts that every system has already; an account of the configuration would replace them.
+const SYSTEM_ACCOUNTS: &[&str] = &[
+    "root",
+    "daemon",
+    "bin",
+    "sys",
+    "sync",
+    "games",
+    "man",
+    "lp",
+    "mail",
+    "news",
+    "uucp",
+    "proxy",
+    "www-data",
+    "backup",
+    "list",
+    "irc",
+    "nobody",
+    "sshd",
+    "messagebus",
+    "systemd-network",
+    "systemd-resolve",
+    "systemd-timesync",
+];
+
+/// An account's name.
+pub(crate) fn user(text: &str) -> Result<String, Fault> {
+    if SYSTEM_ACCOUNTS.contains(&text) {
+        return Err(Fault::new(
+            Code::BadUserName,
+            format!("`{text}` is an account of the system itself"),
+            "every image has it already, and its programs rely on it",
+        )
+        .help("write a person's name, like `[users.alice]` with `groups = [\"sudo\"]`, instead"));
+    }
+    account(text, "user")
+}
+
+/// A group's name.
+pub(crate) fn group(text: &str) -> Result<String, Fault> {
+    account(text, "group")
+}
+
+fn account(text: &str, noun: &str) -> Result<String, Fault> {
+    let good = (1..=32).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-'))
+        && text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+    if good {
+        return Ok(text.to_owned());
+    }
+    let fault = Fault::new(
+        Code::BadUserName,
+        format!("`{}` is not a {noun} name", short(text)),
+        "a name is 1 to 32 of a-z, 0-9, `_` and `-`, and starts with a letter or `_`",
+    );
+    let lower = text.trim().to_lowercase().replace([' ', '.'], "_");
+    let starts_well = lower.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+    let kept: String = lower
+        .chars()
+        .filter(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-'))
+        .take(32)
+        .collect();
+    Err(near(fault, if starts_well { &kept } else { "" }))
+}
+
+/// An absolute path.
+pub(crate) fn path(text: &str) -> Result<PathBuf, Fault> {
+    absolute(text, "netbootd's own folder depends on how it was started").map(PathBuf::from)
+}
+
+/// An absolute path of a program on the client.
+pub(crate) fn shell(text: &str) -> Result<String, Fault> {
+    let shell = absolute(text, "login programs run the shell by its whole path")?;
+    // It becomes a field of /etc/passwd.
+    if shell.contains([':', ' ']) {
+        return Err(Fault::new(
+            Code::BadPath,
+            format!("`{}` cannot be a login shell", short(text)),
+            "the path becomes a field of /etc/passwd, where `:` and spaces are not allowed",
+        )
+        .help("write \"/bin/bash\" instead"));
+    }
+    Ok(shell.to_owned())
+}
+
+fn absolute<'a>(text: &'a str, why: &str) -> Result<&'a str, Fault> {
+    let bad =
+        |what: &str, why: &str| Fault::new(Code::BadPath, format!("`{}` {what}", short(text)), why);
+    if text.contains(char::is_control) {
+        return Err(bad("holds a control character", "no sensible path does"));
+    }
+    if text.starts_with('/') {
+        return Ok(text);
+    }
+    let fault = bad("is not an absolute path", why);
+    Err(match text.strip_prefix("~/") {
+        Some(rest) => fault.help(format!(
+            "write the whole path, like \"/home/you/{rest}\", instead"
+        )),
+        None if text == "bash" || text == "sh" || text == "zsh" => {
+            fault.help(format!("write \"/bin/{text}\" instead"))
+        }
+        None => fault.help("write a path that starts with `/` instead"),
+    })
+}
+
+/// The name of a file inside of a folder, without a path.
+pub(crate) fn file_name(text: &str) -> Result<String, Fault> {
+    let good = (1..=100).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        && !text.starts_with('.');
+    if good {
+        return Ok(text.to_owned());
+    }
+    let last = text.rsplit('/').next().unwrap_or_default();
+    let fault = Fault::new(
+        Code::BadPath,
+        format!("`{}` is not a file name", short(text)),
+        "firmware asks for a loader by a short name of letters, digits, `.`, `_` and `-`; its folder belongs in loaders.folders",
+    );
+    Err(if text.contains('/') {
+        near(fault, last)
+    } else {
+        fault
+    })
+}
