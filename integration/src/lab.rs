@@ -1,0 +1,163 @@
+//! The lab network: one link, the server on it, and whoever a test brings.
+
+use std::cell::{Cell, RefCell};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::namespace::Namespace;
+use crate::place;
+use crate::process::Process;
+
+/// A link with the server's namespace on it, a folder for what is written, and a capture.
+#[derive(Debug)]
+pub struct Lab {
+    // Dropped in this order: programs before the namespace they run in.
+    capture: RefCell<Option<Process>>,
+    server: Namespace,
+    folder: PathBuf,
+    members: Cell<u8>,
+}
+
+impl Lab {
+    /// The server's address on the link, a /24.
+    pub const SERVER: Ipv4Addr = Ipv4Addr::new(192, 168, 67, 1);
+    /// The server's interface, a bridge that all taps and clients are ports of.
+    pub const BRIDGE: &'static str = "br0";
+
+    /// A fresh lab. `name` is for people: its folder is called so.
+    pub fn new(name: &str) -> Result<Self> {
+        let safe = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        let folder = place::lab()
+            .join("run")
+            .join(format!("{safe}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot make folder {}", folder.display()))?;
+        let server = Namespace::new()?;
+        let bridge = Self::BRIDGE;
+        server.ip(&format!(
+            "link add {bridge} type bridge forward_delay 0 stp_state 0"
+        ))?;
+        server.ip(&format!("address add {}/24 dev {bridge}", Self::SERVER))?;
+        server.ip(&format!("link set {bridge} up"))?;
+        let lab = Self {
+            capture: RefCell::new(None),
+            server,
+            folder,
+            members: Cell::new(0),
+        };
+        lab.start_capture()?;
+        Ok(lab)
+    }
+
+    /// The folder for logs, state and captures of this lab.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// The namespace that the server under test runs in.
+    pub fn server(&self) -> &Namespace {
+        &self.server
+    }
+
+    /// A command that runs in the server's namespace.
+    pub fn command(&self, program: &str) -> Result<Command> {
+        self.server.command(program)
+    }
+
+    /// Everything that was on the link: a packet capture, complete once the lab is closed.
+    pub fn capture(&self) -> PathBuf {
+        self.folder.join("link.pcap")
+    }
+
+    /// A machine on the link that runs tools: its own namespace, with interface `eth0` up and no
+    /// address.
+    pub fn client(&self) -> Result<Client> {
+        let member = self.next_member();
+        let namespace = Namespace::new()?;
+        let port = format!("veth{member}");
+        let mac = mac(member);
+        self.server.ip(&format!(
+            "link add {port} type veth peer name eth0 netns {} address {mac}",
+            namespace.holder()
+        ))?;
+        self.server
+            .ip(&format!("link set {port} master {} up", Self::BRIDGE))?;
+        namespace.ip("link set eth0 up")?;
+        Ok(Client { namespace, mac })
+    }
+
+    /// A tap on the link for a virtual machine: its name, and the MAC address of the machine.
+    pub fn tap(&self) -> Result<(String, String)> {
+        let member = self.next_member();
+        let tap = format!("tap{member}");
+        self.server.ip(&format!("tuntap add {tap} mode tap"))?;
+        self.server
+            .ip(&format!("link set {tap} master {} up", Self::BRIDGE))?;
+        Ok((tap, mac(member)))
+    }
+
+    /// Ends the capture, so that its file is whole.
+    pub fn close_capture(&self) {
+        self.capture.borrow_mut().take();
+    }
+
+    fn next_member(&self) -> u8 {
+        self.members.set(self.members.get() + 1);
+        self.members.get()
+    }
+
+    fn start_capture(&self) -> Result<()> {
+        // Enough of each packet for every header and a DHCP message, not the gigabytes of roots.
+        let mut tcpdump = self.server.command("tcpdump")?;
+        tcpdump
+            .args([
+                "-i",
+                Self::BRIDGE,
+                "-n",
+                "-U",
+                "-Z",
+                "root",
+                "-s",
+                "600",
+                "-w",
+            ])
+            .arg(self.capture());
+        let mut tcpdump = Process::start(&mut tcpdump, &self.folder.join("tcpdump.log"))?;
+        tcpdump.until_printed("listening on", Duration::from_secs(10))?;
+        *self.capture.borrow_mut() = Some(tcpdump);
+        Ok(())
+    }
+}
+
+/// A client on the link that is a namespace: real tools run in it.
+#[derive(Debug)]
+pub struct Client {
+    namespace: Namespace,
+    mac: String,
+}
+
+impl Client {
+    /// A command that runs on this client.
+    pub fn command(&self, program: &str) -> Result<Command> {
+        self.namespace.command(program)
+    }
+
+    /// Its MAC address, with colons.
+    pub fn mac(&self) -> &str {
+        &self.mac
+    }
+
+    /// Gives it an address by hand, a /24, for tests that are not about DHCP.
+    pub fn set_address(&self, address: Ipv4Addr) -> Result<()> {
+        self.namespace
+            .ip(&format!("address add {address}/24 dev eth0"))
+    }
+}
+
+fn mac(member: u8) -> String {
+    format!("52:54:00:67:00:{member:02x}")
+}

@@ -1,0 +1,146 @@
+//! A diskless virtual machine that boots from its network card.
+
+use std::path::PathBuf;
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+
+use crate::console::Console;
+use crate::lab::Lab;
+use crate::process::{Process, tail, until};
+use crate::slot::Slot;
+
+/// The firmware of a machine: which PXE client asks first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Firmware {
+    /// SeaBIOS; the card's own ROM is an iPXE.
+    Bios,
+    /// OVMF; the card has no ROM, so EDK2's own PXE stack asks, and gets an iPXE from the server.
+    Uefi,
+}
+
+impl Firmware {
+    /// `bios` or `uefi`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Bios => "bios",
+            Self::Uefi => "uefi",
+        }
+    }
+}
+
+/// A network card that QEMU has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Card {
+    /// What a cloud kernel has a driver for.
+    Virtio,
+    /// What many office machines have.
+    E1000e,
+}
+
+/// A running guest. It is switched off when this is dropped.
+#[derive(Debug)]
+pub struct Machine {
+    qemu: Process,
+    /// The guest's serial console.
+    pub console: Console,
+    mac: String,
+    _slot: Slot,
+}
+
+impl Machine {
+    /// Switches a machine on, on this lab's link, with `memory` MiB. Waits for a free slot first.
+    pub fn start(lab: &Lab, firmware: Firmware, card: Card, memory: u32) -> Result<Self> {
+        let slot = Slot::take()?;
+        let (tap, mac) = lab.tap()?;
+        let console = lab.folder().join(format!("console-{tap}.log"));
+        let device = match card {
+            Card::Virtio => "virtio-net-pci",
+            Card::E1000e => "e1000e",
+        };
+        let mut qemu = lab.command("qemu-system-x86_64")?;
+        // No KVM, wherever it runs: the same machine everywhere. One processor, as one core of two.
+        qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1"])
+            .args(["-m", &memory.to_string(), "-display", "none", "-no-reboot"])
+            .args(["-nodefaults", "-monitor", "none"])
+            .arg("-serial")
+            .arg(format!("file:{}", console.display()))
+            .arg("-netdev")
+            .arg(format!("tap,id=link,ifname={tap},script=no,downscript=no"));
+        let mut device = format!("{device},netdev=link,mac={mac}");
+        match firmware {
+            Firmware::Bios => {
+                // Without graphics, SeaBIOS and the iPXE in the card's ROM speak on the serial port.
+                qemu.args(["-machine", "pc,graphics=off", "-boot", "n"]);
+            }
+            Firmware::Uefi => {
+                device.push_str(",romfile=,bootindex=1");
+                let variables = uefi_variables(lab, &tap)?;
+                qemu.args(["-machine", "q35", "-drive"])
+                    .arg("if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd")
+                    .arg("-drive")
+                    .arg(format!("if=pflash,format=raw,unit=1,file={}", variables.display()));
+            }
+        }
+        qemu.args(["-device", &device]);
+        let mut qemu = Process::start(&mut qemu, &lab.folder().join(format!("qemu-{tap}.log")))?;
+        qemu.must_run()?;
+        Ok(Self {
+            qemu,
+            console: Console::new(&console),
+            mac,
+            _slot: slot,
+        })
+    }
+
+    /// The MAC address of its card, with colons.
+    pub fn mac(&self) -> &str {
+        &self.mac
+    }
+
+    /// Its QEMU's process id.
+    pub fn id(&self) -> u32 {
+        self.qemu.id()
+    }
+
+    /// Waits until the console has said one of `texts`, and returns which.
+    pub fn until_says<'a>(&mut self, texts: &[&'a str], limit: Duration) -> Result<&'a str> {
+        let what = format!("the console to say {texts:?}");
+        let (qemu, console) = (&mut self.qemu, &mut self.console);
+        until(limit, &what, || {
+            if let Some(text) = console.look(texts) {
+                return Ok(Some(text));
+            }
+            if qemu.ended()?.is_some() {
+                // It may have said it between the look and its end.
+                return match console.look(texts) {
+                    Some(text) => Ok(Some(text)),
+                    None => bail!(
+                        "the machine went off without saying {texts:?}; it said last:\n{}",
+                        tail(&console.text(), 15)
+                    ),
+                };
+            }
+            Ok(None)
+        })
+    }
+
+    /// Waits until the guest has switched itself off.
+    pub fn until_off(&mut self, limit: Duration) -> Result<ExitStatus> {
+        let (qemu, console) = (&mut self.qemu, &mut self.console);
+        until(limit, "the machine to switch itself off", || {
+            console.look(&[]);
+            qemu.ended()
+        })
+    }
+}
+
+/// The machine's own copy of the firmware's variables.
+fn uefi_variables(lab: &Lab, tap: &str) -> Result<PathBuf> {
+    let original = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+    let copy = lab.folder().join(format!("variables-{tap}.fd"));
+    std::fs::copy(original, &copy)
+        .with_context(|| format!("cannot copy {original}; is package ovmf installed?"))?;
+    Ok(copy)
+}

@@ -1,0 +1,112 @@
+//! The root file systems that clients boot, made by mmdebstrap from Debian's packages.
+//!
+//! They lie in `target/lab/roots/` and are made once. `NETBOOTD_LAB_ROOTS` names a folder with
+//! roots that are already there (`full`, and `small` as mmdebstrap leaves it), to save the time.
+
+mod debian;
+mod small;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::place;
+
+/// A folder that is a root file system, with a kernel in it.
+#[derive(Clone, Debug)]
+pub struct Root {
+    /// What to call the image made of it.
+    pub name: &'static str,
+    /// The folder.
+    pub folder: PathBuf,
+}
+
+/// A Debian with systemd, openssh-server and the generic kernel, as it is installed; nothing of
+/// ours is in it. About 700 MB, made in about two minutes.
+pub fn full() -> Result<Root> {
+    let folder = made("full", |folder| debian::make(folder, "minbase", FULL))?;
+    Ok(Root {
+        name: "full",
+        folder,
+    })
+}
+
+const FULL: &[&str] = &[
+    "systemd-sysv",
+    "udev",
+    "dbus",
+    "libpam-systemd",
+    "openssh-server",
+    "linux-image-amd64",
+    "iproute2",
+    "kmod",
+    "procps",
+];
+
+/// busybox, the cloud kernel, and an `/sbin/init` that judges what it booted from and says
+/// `VERDICT PASS` or `VERDICT FAIL`. Made in seconds.
+pub fn small() -> Result<Root> {
+    let folder = made(&small::versioned_name(), |folder| {
+        match prepared("small") {
+            Some(prepared) => debian::copy(&prepared, folder)?,
+            None => debian::make(folder, "extract", SMALL)?,
+        }
+        small::finish(folder)
+    })?;
+    Ok(Root {
+        name: "small",
+        folder,
+    })
+}
+
+const SMALL: &[&str] = &["busybox-static", "linux-image-cloud-amd64"];
+
+/// The root called `name`: prepared by somebody, made before, or made now and renamed into place.
+fn made(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
+    if let Some(folder) = prepared(name) {
+        return Ok(folder);
+    }
+    let roots = place::lab().join("roots");
+    std::fs::create_dir_all(&roots)?;
+    let folder = roots.join(name);
+    // Tests run at the same time, in several processes: one makes the root, the others wait.
+    let lock = File::create(roots.join(format!("{name}.lock")))?;
+    lock.lock()?;
+    if !folder.exists() {
+        let unfinished = roots.join(format!("{name}.unfinished"));
+        if unfinished.exists() {
+            std::fs::remove_dir_all(&unfinished)?;
+        }
+        make(&unfinished).with_context(|| format!("cannot make root {name}"))?;
+        std::fs::rename(&unfinished, &folder)?;
+    }
+    Ok(folder)
+}
+
+fn prepared(name: &str) -> Option<PathBuf> {
+    let folder = PathBuf::from(std::env::var_os("NETBOOTD_LAB_ROOTS")?).join(name);
+    folder.exists().then_some(folder)
+}
+
+impl Root {
+    /// The version of its newest kernel, as in `/boot/vmlinuz-<version>`.
+    pub fn kernel_version(&self) -> Result<String> {
+        let boot = self.folder.join("boot");
+        let mut versions = Vec::new();
+        for entry in std::fs::read_dir(&boot).with_context(|| format!("no {}", boot.display()))? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            versions.extend(name.strip_prefix("vmlinuz-").map(str::to_owned));
+        }
+        versions.sort();
+        versions
+            .pop()
+            .with_context(|| format!("no kernel in {}", boot.display()))
+    }
+
+    /// Its newest kernel.
+    pub fn kernel(&self) -> Result<PathBuf> {
+        let version = self.kernel_version()?;
+        Ok(self.folder.join("boot").join(format!("vmlinuz-{version}")))
+    }
+}

@@ -1,0 +1,149 @@
+//! netbootd as the subject: its configuration, its images, its daemon.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::{Server, Setup, names};
+use crate::lab::Lab;
+use crate::place;
+use crate::process::{Process, ran, succeed, until};
+use crate::roots::Root;
+
+/// Writes the configuration, publishes the image, starts the daemon, waits until it answers.
+pub(super) fn start(lab: &Lab, setup: &Setup<'_>) -> Result<Server> {
+    let config = configure(lab, setup)?;
+    if let Some(root) = setup.image {
+        publish(root, &state_dir(lab))?;
+    }
+    let daemon = serve(lab, &config)?;
+    Ok(Server {
+        processes: vec![daemon],
+        mount_port: 2049,
+        subject: "netbootd",
+    })
+}
+
+/// Starts the daemon with this configuration and waits until its control socket answers.
+pub fn serve(lab: &Lab, config: &Path) -> Result<Process> {
+    let mut daemon = command(lab, &[])?;
+    daemon.arg("--config").arg(config);
+    let mut daemon = Process::start(&mut daemon, &lab.folder().join("netbootd.log"))?;
+    until(
+        Duration::from_secs(20),
+        "netbootd to answer `status`",
+        || {
+            daemon.must_run()?;
+            let status = ran(command(lab, &["status"])?.arg("--config").arg(config))?;
+            Ok((status.code == Some(0)).then_some(()))
+        },
+    )?;
+    Ok(daemon)
+}
+
+/// A netbootd command in the server's namespace.
+pub fn command(lab: &Lab, words: &[&str]) -> Result<Command> {
+    let program = place::built("netbootd")?;
+    let mut command = lab.command(&program.display().to_string())?;
+    command.args(words);
+    Ok(command)
+}
+
+/// The folder that the lab's daemon keeps its state in.
+pub fn state_dir(lab: &Lab) -> PathBuf {
+    lab.folder().join("state")
+}
+
+/// Writes the configuration file for this setup and returns its path.
+pub fn configure(lab: &Lab, setup: &Setup<'_>) -> Result<PathBuf> {
+    let path = lab.folder().join("netbootd.toml");
+    fs::create_dir_all(state_dir(lab))?;
+    fs::write(&path, text(lab, setup)?)?;
+    Ok(path)
+}
+
+/// The configuration as text.
+fn text(lab: &Lab, setup: &Setup<'_>) -> Result<String> {
+    let mut text = String::new();
+    let (first, last) = names::POOL;
+    writeln!(text, "state_dir = {:?}", state_dir(lab))?;
+    // The lab has a /run of its own, so the daemon's usual place is free.
+    writeln!(text, "control_socket = \"/run/netbootd/control.sock\"")?;
+    writeln!(text, "\n[log]\nlevel = \"debug\"")?;
+    writeln!(text, "\n[interfaces.{}]", Lab::BRIDGE)?;
+    writeln!(text, "mode = \"{}\"", setup.mode.as_str())?;
+    writeln!(text, "pool = [\"{first}-{last}\"]")?;
+    writeln!(text, "\n[boot]\nroot = \"{}\"", setup.root)?;
+    writeln!(text, "kernel_arguments = {:?}", setup.kernel_words(2049))?;
+    if let Some(image) = setup.image {
+        writeln!(text, "default = {:?}", image.name)?;
+    }
+    let (host, address) = names::HOST;
+    writeln!(
+        text,
+        "\n[dns]\nenabled = true\ndomain = {:?}",
+        names::DOMAIN
+    )?;
+    writeln!(text, "hosts = {{ {host} = {address:?} }}")?;
+    if let Some((user, key)) = setup.user {
+        writeln!(text, "\n[users.{user}]\nssh_keys = [{key:?}]")?;
+    }
+    Ok(text)
+}
+
+/// Puts the image of this root into the state folder: built by this build of netbootd, once.
+fn publish(root: &Root, state: &Path) -> Result<()> {
+    let built = built_image(root)?;
+    // Hard links: an image is never written to, and a copy of 200 MB for each lab would cost.
+    succeed(
+        Command::new(place::tool("cp")?)
+            .arg("-al")
+            .arg(built)
+            .arg(state.join("images")),
+    )?;
+    Ok(())
+}
+
+/// The `images` folder with this root's image, from an earlier lab with the same programs, or
+/// built now.
+fn built_image(root: &Root) -> Result<PathBuf> {
+    let programs = [place::built("netbootd")?, place::built("init")?];
+    let images = place::lab().join("images");
+    fs::create_dir_all(&images)?;
+    let lock = fs::File::create(images.join(format!("{}.lock", root.name)))?;
+    lock.lock()?;
+    let stamp = stamp(&programs, &root.folder)?;
+    let state = images.join(root.name);
+    if fs::read_to_string(state.join("stamp")).ok().as_deref() != Some(&stamp) {
+        if state.exists() {
+            fs::remove_dir_all(&state)?;
+        }
+        fs::create_dir_all(&state)?;
+        let config = images.join(format!("{}.toml", root.name));
+        fs::write(&config, format!("state_dir = {state:?}\n[interfaces.lo]\n"))?;
+        succeed(
+            Command::new(&programs[0])
+                .args(["image", "build", "--config"])
+                .arg(&config)
+                .args(["--name", root.name])
+                .arg(&root.folder),
+        )?;
+        fs::write(state.join("stamp"), stamp)?;
+    }
+    Ok(state.join("images"))
+}
+
+/// Changes when one of the programs or the root does.
+fn stamp(programs: &[PathBuf], root: &Path) -> Result<String> {
+    let mut stamp = root.display().to_string();
+    for path in programs.iter().map(PathBuf::as_path).chain([root]) {
+        let metadata =
+            fs::metadata(path).with_context(|| format!("cannot look at {}", path.display()))?;
+        write!(stamp, " {} {:?}", metadata.len(), metadata.modified()?)?;
+    }
+    Ok(stamp)
+}

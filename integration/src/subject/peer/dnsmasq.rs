@@ -1,0 +1,75 @@
+//! dnsmasq as DHCP, TFTP and DNS server.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::lab::Lab;
+use crate::process::Process;
+use crate::subject::{Mode, Setup, names};
+
+pub(super) fn start(lab: &Lab, setup: &Setup<'_>, files: &Path) -> Result<Process> {
+    // iPXE does not go on until somebody answers its router solicitation, or 13 s have passed.
+    lab.server()
+        .ip(&format!("address add fd67::1/64 dev {} nodad", Lab::BRIDGE))?;
+    let config = lab.folder().join("dnsmasq.conf");
+    fs::write(&config, text(setup, files)?)?;
+    let mut dnsmasq = lab.command("dnsmasq")?;
+    dnsmasq
+        .args(["--keep-in-foreground", "--log-facility=-", "--user=root"])
+        .arg(format!("--conf-file={}", config.display()))
+        .arg(format!(
+            "--dhcp-leasefile={}",
+            lab.folder().join("leases").display()
+        ))
+        .arg("--pid-file=");
+    let mut dnsmasq = Process::start(&mut dnsmasq, &lab.folder().join("dnsmasq.log"))?;
+    dnsmasq.until_printed("dnsmasq-tftp", Duration::from_secs(10))?;
+    Ok(dnsmasq)
+}
+
+fn text(setup: &Setup<'_>, files: &Path) -> Result<String> {
+    let mut text = String::new();
+    writeln!(text, "interface={}\nbind-dynamic", Lab::BRIDGE)?;
+    writeln!(text, "log-dhcp\nno-ping\nno-resolv\nno-hosts")?;
+    writeln!(text, "enable-tftp\ntftp-root={}", files.display())?;
+    writeln!(text, "enable-ra\ndhcp-range=fd67::,ra-only")?;
+    let (host, address) = names::HOST;
+    let domain = names::DOMAIN;
+    writeln!(text, "domain={domain}\nlocal=/{domain}/\nbogus-priv")?;
+    writeln!(text, "host-record={host}.{domain},{address}")?;
+    writeln!(text, "dhcp-match=set:ipxe,175")?;
+    let script = if setup.image.is_some() {
+        "boot.ipxe"
+    } else {
+        "undionly.kpxe"
+    };
+    match setup.mode {
+        Mode::Full => {
+            let (first, last) = names::POOL;
+            writeln!(text, "dhcp-range={first},{last},12h")?;
+            writeln!(text, "dhcp-authoritative")?;
+            writeln!(text, "dhcp-match=set:uefi,option:client-arch,7")?;
+            // iPXE need not wait for a proxy: we are the only server.
+            writeln!(text, "dhcp-option=tag:ipxe,encap:175,176,1b")?;
+            writeln!(text, "dhcp-boot=tag:ipxe,{script}")?;
+            writeln!(text, "dhcp-boot=tag:!ipxe,tag:uefi,snponly.efi")?;
+            writeln!(text, "dhcp-boot=tag:!ipxe,tag:!uefi,undionly.kpxe")?;
+        }
+        Mode::Proxy => {
+            writeln!(text, "dhcp-range=192.168.67.0,proxy,255.255.255.0")?;
+            for (service, loader) in [
+                ("X86PC", "undionly.kpxe"),
+                ("X86-64_EFI", "snponly.efi"),
+                ("BC_EFI", "snponly.efi"),
+            ] {
+                writeln!(text, "pxe-service=tag:!ipxe,{service},\"netboot\",{loader}")?;
+                writeln!(text, "pxe-service=tag:ipxe,{service},\"netboot\",{script}")?;
+            }
+        }
+    }
+    Ok(text)
+}

@@ -1,0 +1,65 @@
+//! nfs-ganesha, with rpcbind, as NFS server.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::lab::Lab;
+use crate::process::{Process, ran, until};
+use crate::roots::Root;
+
+/// Where it answers MOUNT.
+pub(super) const MOUNT_PORT: u16 = 20048;
+
+/// Exports the root as `/roots/<name>` and the folder of its image as `/images/<name>`.
+pub(super) fn start(lab: &Lab, root: &Root, image: &Path) -> Result<[Process; 2]> {
+    let mut rpcbind = lab.command("rpcbind")?;
+    rpcbind.args(["-f", "-w"]);
+    let mut rpcbind = Process::start(&mut rpcbind, &lab.folder().join("rpcbind.log"))?;
+    // nfs-ganesha gives up where rpcbind does not answer at once.
+    until(Duration::from_secs(10), "rpcbind to answer", || {
+        rpcbind.must_run()?;
+        let answer = ran(lab
+            .command("rpcinfo")?
+            .args(["-u", "127.0.0.1", "portmapper", "2"]))?;
+        Ok((answer.code == Some(0)).then_some(()))
+    })?;
+    let config = lab.folder().join("ganesha.conf");
+    fs::write(&config, text(root, image))?;
+    let log = lab.folder().join("ganesha.log");
+    let mut ganesha = lab.command("ganesha.nfsd")?;
+    ganesha
+        .args(["-F", "-N", "NIV_EVENT", "-L"])
+        .arg(&log)
+        .arg("-p");
+    ganesha.arg("/run/ganesha.pid").arg("-f").arg(&config);
+    let mut ganesha = Process::start(&mut ganesha, &lab.folder().join("ganesha-output.log"))?;
+    until(Duration::from_secs(30), "nfs-ganesha to answer", || {
+        ganesha.must_run()?;
+        let answer = ran(lab
+            .command("rpcinfo")?
+            .args(["-t", "192.168.67.1", "mountd", "3"]))?;
+        Ok((answer.code == Some(0)).then_some(()))
+    })?;
+    Ok([rpcbind, ganesha])
+}
+
+fn text(root: &Root, image: &Path) -> String {
+    let mut text = format!(
+        "NFS_CORE_PARAM {{ MNT_Port = {MOUNT_PORT}; Protocols = 3; mount_path_pseudo = true;\n\
+         \x20   Enable_NLM = false; Enable_RQUOTA = false; Plugins_Dir = /usr/lib/x86_64-linux-gnu/ganesha; }}\n"
+    );
+    let exports = [("roots", root.folder.as_path()), ("images", image)];
+    for (id, (folder, path)) in (1..).zip(exports) {
+        text.push_str(&format!(
+            "EXPORT {{ Export_Id = {id}; Path = {path}; Pseudo = /{folder}/{name};\n\
+             \x20   Access_Type = RO; Squash = No_Root_Squash; Protocols = 3; Transports = TCP;\n\
+             \x20   SecType = sys, none; PrivilegedPort = false; FSAL {{ Name = VFS; }} }}\n",
+            path = path.display(),
+            name = root.name,
+        ));
+    }
+    text
+}

@@ -1,0 +1,89 @@
+//! The peer's initrd: busybox, the modules that a boot needs, and a script.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::place::tool;
+use crate::process::succeed;
+use crate::roots::Root;
+
+/// What a client needs to reach its root. A module that the kernel has built in is no error.
+const MODULES: [&str; 8] = [
+    "virtio_net",
+    "virtio_pci",
+    "e1000e",
+    "af_packet",
+    "nfsv3",
+    "squashfs",
+    "loop",
+    "overlay",
+];
+
+/// Writes the initrd for the newest kernel of this root.
+pub(super) fn make(root: &Root, to: &Path) -> Result<()> {
+    let version = root.kernel_version()?;
+    let tree = to.with_extension("tree");
+    for folder in ["bin", "dev", "proc", "sys", "run", "newroot", "tmp", "etc"] {
+        fs::create_dir_all(tree.join(folder))?;
+    }
+    fs::copy(tool("busybox")?, tree.join("bin/busybox"))?;
+    for (name, text) in [
+        ("init", include_str!("initrd-init.sh")),
+        ("bin/leased", include_str!("initrd-leased.sh")),
+    ] {
+        let path = tree.join(name);
+        fs::write(&path, text)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    }
+    for module in modules(root, &version)? {
+        let inside = module
+            .strip_prefix(&root.folder)
+            .context("modprobe named a module outside the root")?;
+        let copy = tree.join(inside);
+        fs::create_dir_all(copy.parent().context("a module in no folder")?)?;
+        fs::copy(&module, copy)?;
+    }
+    succeed(
+        Command::new(tool("depmod")?)
+            .arg("-b")
+            .arg(&tree)
+            .arg(&version),
+    )?;
+    succeed(
+        Command::new("/bin/sh")
+            .args([
+                "-c",
+                "cd \"$0\" && find . | cpio --quiet -o -H newc | gzip -1 >\"$1\"",
+            ])
+            .arg(&tree)
+            .arg(to),
+    )?;
+    fs::remove_dir_all(&tree)?;
+    Ok(())
+}
+
+/// The files of [`MODULES`] and of what they depend on.
+fn modules(root: &Root, version: &str) -> Result<BTreeSet<PathBuf>> {
+    let mut files = BTreeSet::new();
+    for module in MODULES {
+        let shown = crate::process::ran(
+            Command::new(tool("modprobe")?)
+                .args(["--show-depends", "--set-version", version, "--dirname"])
+                .arg(&root.folder)
+                .arg(module),
+        )?;
+        files.extend(
+            shown
+                .text
+                .lines()
+                .filter_map(|line| line.strip_prefix("insmod ")?.split(' ').next())
+                .map(PathBuf::from),
+        );
+    }
+    Ok(files)
+}
