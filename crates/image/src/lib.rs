@@ -9,7 +9,10 @@
 
 pub mod cpio;
 pub mod entry;
+pub mod kernel;
+pub mod modules;
 pub mod progress;
 pub mod scrub;
 pub mod source;
 pub mod squash;
+pub mod tree;
