@@ -1,0 +1,160 @@
+//! Process 1 in the initrd: from the kernel's hand-over to the image's own init.
+
+use std::convert::Infallible;
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use model::{BootArguments, RootMode, Stage};
+use rustix::system::RebootCommand;
+
+use crate::download::Download;
+use crate::modules::Modules;
+use crate::overlay::{self, HostKeys};
+use crate::report::Reporter;
+use crate::retry::until_done;
+use crate::{client, console, mount, network, say, switch_root};
+
+/// How long a message about a boot that cannot go on stays before the machine restarts.
+const LAST_WORDS: Duration = Duration::from_secs(60);
+
+/// Boots, and never returns: process 1 may not end.
+pub(crate) fn run() -> ! {
+    let outcome = std::panic::catch_unwind(attempt);
+    let reason = match outcome {
+        Ok(Ok(never)) => match never {},
+        Ok(Err(reason)) => reason,
+        Err(_) => "init itself failed; please report the lines above as a defect".to_owned(),
+    };
+    give_up(&reason)
+}
+
+fn attempt() -> Result<Infallible, String> {
+    let mounted = mount::kernel_file_systems();
+    console::open();
+    mounted?;
+    let line = fs::read_to_string("/proc/cmdline")
+        .map_err(|error| format!("reading /proc/cmdline: {error}"))?;
+    let arguments = BootArguments::parse(&line).map_err(|error| {
+        format!("{error}. This initrd only boots from netbootd's own boot script")
+    })?;
+    say!(
+        "booting {} generation {} from {}, root={}",
+        arguments.image,
+        arguments.generation.short(),
+        arguments.server,
+        arguments.root.as_str()
+    );
+    if let Some(hostname) = &arguments.hostname {
+        // The overlay brings the lasting name; this one is for messages until then.
+        let _ = rustix::system::sethostname(hostname.as_bytes());
+    }
+    let modules = Modules::of_running_kernel(&line);
+    if modules.is_empty() {
+        say!(
+            "{} holds no modules: everything must be in the kernel itself",
+            modules.folder().display()
+        );
+    }
+    thread::scope(|scope| with_modules(scope, &modules, arguments))
+}
+
+fn with_modules<'scope>(
+    scope: &'scope thread::Scope<'scope, '_>,
+    modules: &'scope Modules,
+    mut arguments: BootArguments,
+) -> Result<Infallible, String> {
+    // While the card's driver loads and its link comes up, the file systems load beside it.
+    let mode = arguments.root;
+    let file_systems = scope.spawn(move || mount::load_modules(mode, modules));
+    let card = network::find(arguments.mac, modules);
+    arguments.network = Some(network::bring_up(&card, &arguments));
+
+    let reporter = Reporter::start(&arguments);
+    reporter.reached(Stage::Init, &format!("{} is up", card.name));
+    let joined = file_systems.join();
+    joined.map_err(|_| "loading the file systems' modules failed")?;
+
+    let (lower, archive) = thread::scope(|scope| {
+        let archive =
+            scope.spawn(|| until_done(Stage::Switched, &reporter, || overlay::fetch(&arguments)));
+        let lower = mount_root(&arguments, &reporter);
+        (lower, archive.join())
+    });
+    let archive = archive.map_err(|_| "fetching the overlay failed")?;
+    let finished =
+        lower.and_then(|lower| finish(&arguments, &card.name, lower, archive?, &reporter));
+    match finished {
+        Ok(root) => {
+            reporter.reached(Stage::Switched, "");
+            reporter.finish(Duration::from_secs(2));
+            say!("handing over to the image's init");
+            let words: Vec<OsString> = std::env::args_os().skip(1).collect();
+            switch_root::switch(&root, &words)
+        }
+        Err(reason) => {
+            reporter.failed(Stage::Switched, &reason);
+            reporter.finish(Duration::from_secs(7));
+            Err(reason)
+        }
+    }
+}
+
+/// The read-only root, by whichever way the arguments name.
+fn mount_root(arguments: &BootArguments, reporter: &Reporter) -> Result<PathBuf, String> {
+    let mut download = Download::of_image(arguments);
+    until_done(Stage::Mounted, reporter, || {
+        let image = match arguments.root {
+            RootMode::Tree => return mount::nfs(arguments),
+            RootMode::Image => mount::nfs(arguments)?.join("root.squashfs"),
+            RootMode::Ram => download.run(arguments)?,
+        };
+        mount::squashfs(&image).inspect_err(|_| {
+            if arguments.root == RootMode::Image {
+                mount::forget("nfs");
+            }
+        })
+    })
+}
+
+/// Everything between the mounted image and the switch.
+fn finish(
+    arguments: &BootArguments,
+    card: &str,
+    lower: PathBuf,
+    archive: Vec<u8>,
+    reporter: &Reporter,
+) -> Result<PathBuf, String> {
+    let root = mount::overlay(&lower)?;
+    reporter.reached(Stage::Mounted, &format!("root={}", arguments.root.as_str()));
+    let entries = overlay::unpack(&archive, &root)?;
+    say!("the root is mounted, with {entries} entries of this client's own");
+    let keys = HostKeys::start(&root);
+    client::leave_behind(arguments, card)
+        .map_err(|error| format!("leaving the client program in /run: {error}"))?;
+    keys.finish();
+    Ok(root)
+}
+
+/// The last words, then a restart that is announced: the next boot asks the server for a new
+/// script, which may be the cure.
+fn give_up(reason: &str) -> ! {
+    say!("THE BOOT CANNOT GO ON");
+    say!("  {reason}");
+    say!("  the server's log and `netbootd status` say more");
+    let mut left = LAST_WORDS;
+    while !left.is_zero() {
+        say!("  this machine restarts in {} s", left.as_secs());
+        let step = Duration::from_secs(15).min(left);
+        thread::sleep(step);
+        left -= step;
+    }
+    say!("restarting");
+    let _ = rustix::system::reboot(RebootCommand::Restart);
+    loop {
+        say!("the kernel refused to restart: please switch this machine off and on");
+        thread::sleep(Duration::from_secs(60));
+    }
+}

@@ -1,0 +1,146 @@
+//! The client program: the same file as `/init`, copied to `/run/netbootd/client`.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+use std::process::ExitCode;
+
+use model::{BootArguments, Report, Stage};
+
+use crate::report;
+
+/// Below the new root, until it is `/`.
+const FOLDER: &str = "run/netbootd";
+/// The boot's arguments, token included; for root only.
+const BOOT: &str = "boot";
+/// What anybody may know.
+const STATUS: &str = "status";
+const PROGRAM: &str = "client";
+
+const USAGE: &str = "\
+The netbootd client program.
+
+Usage: client running   tell the server that this machine has come up
+       client status    show what this machine was booted from
+";
+
+/// Leaves the client program and its files in `/run`.
+pub(crate) fn leave_behind(arguments: &BootArguments, card: &str) -> io::Result<()> {
+    let folder = Path::new("/").join(FOLDER);
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(&folder)?;
+    fs::copy("/proc/self/exe", folder.join(PROGRAM))?;
+    fs::set_permissions(folder.join(PROGRAM), fs::Permissions::from_mode(0o755))?;
+    write(
+        &folder.join(BOOT),
+        0o600,
+        &format!("{}\n", arguments.render()),
+    )?;
+    write(&folder.join(STATUS), 0o644, &status_text(arguments, card))
+}
+
+fn write(path: &Path, mode: u32, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(mode)
+        .open(path)?;
+    file.write_all(text.as_bytes())
+}
+
+fn status_text(arguments: &BootArguments, card: &str) -> String {
+    let network = arguments
+        .network
+        .as_ref()
+        .map_or_else(String::new, |network| {
+            format!("{}/{}", network.address, network.prefix_len)
+        });
+    format!(
+        "image       {}\ngeneration  {}\nroot        {}\nserver      {} (HTTP {}, NFS {})\n\
+         card        {card} {}\naddress     {network}\nhostname    {}\n",
+        arguments.image,
+        arguments.generation,
+        arguments.root.as_str(),
+        arguments.server,
+        arguments.http_port,
+        arguments.nfs_port,
+        arguments.mac,
+        arguments
+            .hostname
+            .as_deref()
+            .unwrap_or("(not from the server)"),
+    )
+}
+
+/// The client program's command line, without the program's name.
+pub(crate) fn run(words: &[String]) -> ExitCode {
+    let result = match words.first().map(String::as_str) {
+        Some("running") => running(),
+        Some("status") => status(),
+        Some("help" | "--help" | "-h") => {
+            print!("{USAGE}");
+            Ok(())
+        }
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("netbootd client: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tries for a while: the server may be starting again.
+const TRIES: u32 = 8;
+
+fn running() -> Result<(), String> {
+    let path = Path::new("/").join(FOLDER).join(BOOT);
+    let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let arguments = BootArguments::parse(&text).map_err(|error| error.to_string())?;
+    let uptime = fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let seconds = uptime.split('.').next().unwrap_or_default();
+    let report = Report {
+        token: arguments.token.clone(),
+        stage: Stage::Running,
+        failed: false,
+        message: format!("{seconds} s after the kernel started"),
+    };
+    report::send(&arguments, &report, TRIES)
+        .map_err(|error| format!("telling {}: {error}", arguments.http()))
+}
+
+fn status() -> Result<(), String> {
+    let path = Path::new("/").join(FOLDER).join(STATUS);
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            print!("{text}");
+            Ok(())
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err("this machine was not booted by netbootd".to_owned())
+        }
+        Err(error) => Err(format!("{}: {error}", path.display())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_that_anybody_reads_holds_no_token() {
+        let line = "netbootd.server=10.0.0.1 netbootd.mac=52:54:00:00:00:01 netbootd.image=demo \
+                    netbootd.generation=0123456789abcdef0123456789abcdef netbootd.token=5ec4e7";
+        let text = status_text(&BootArguments::parse(line).unwrap(), "eth0");
+        assert!(text.contains("image       demo\n"), "{text}");
+        assert!(!text.contains("5ec4e7"), "{text}");
+    }
+}

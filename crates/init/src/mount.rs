@@ -1,0 +1,266 @@
+//! Mounting: the kernel's own file systems, and the image's root in its three modes.
+
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::net::TcpStream;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use model::{BootArguments, RootMode};
+use rustix::io::Errno;
+use rustix::mount::MountFlags;
+
+use crate::loop_device::LoopDevice;
+use crate::modules::Modules;
+use crate::retry::Failure;
+use crate::say;
+
+/// Where the initrd keeps what the root is made of. These mounts stay under the new root, out of
+/// sight: nothing in the running system can unmount what it stands on.
+const PARTS: &str = "/netboot";
+
+/// Read-ahead on NFS and the loop device, in KiB. Longer fetches bytes that nobody reads.
+const READ_AHEAD_KIB: &str = "128";
+
+/// How long a server may take to accept a connection before the person is told.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// Mounts proc, sysfs, devtmpfs and run, each unless it is there already.
+pub(crate) fn kernel_file_systems() -> Result<(), String> {
+    let quiet = MountFlags::NOSUID | MountFlags::NODEV;
+    let strict = quiet | MountFlags::NOEXEC;
+    for (kind, target, flags, data) in [
+        ("proc", "/proc", strict, ""),
+        ("sysfs", "/sys", strict, ""),
+        ("devtmpfs", "/dev", MountFlags::NOSUID, "mode=0755"),
+        // As systemd mounts it; programs may run from it, because the client program does.
+        ("tmpfs", "/run", quiet, "mode=0755,size=20%,nr_inodes=800k"),
+    ] {
+        folder(Path::new(target), 0o755).map_err(|error| format!("mkdir {target}: {error}"))?;
+        match mount(kind, target, kind, flags, data) {
+            Ok(()) | Err(Errno::BUSY) => {}
+            Err(error) => return Err(format!("mounting {kind} on {target}: {error}")),
+        }
+    }
+    Ok(())
+}
+
+/// Modules that the root in this mode stands on, in the order in which they are wanted.
+pub(crate) fn modules_for(mode: RootMode) -> &'static [&'static str] {
+    match mode {
+        RootMode::Image => &["nfsv3", "loop", "squashfs", "overlay"],
+        RootMode::Tree => &["nfsv3", "overlay"],
+        RootMode::Ram => &["loop", "squashfs", "overlay"],
+    }
+}
+
+/// Loads them. A missing one is only said: the mount that needs it fails with the better reason,
+/// and a kernel may have it under another name.
+pub(crate) fn load_modules(mode: RootMode, modules: &Modules) {
+    for name in modules_for(mode) {
+        if let Err(error) = modules.load(name) {
+            say!("{error}");
+        }
+    }
+}
+
+/// Mounts the generation's NFS export, as one image file or as a tree. Returns where.
+pub(crate) fn nfs(arguments: &BootArguments) -> Result<PathBuf, Failure> {
+    let export = match arguments.root {
+        RootMode::Tree => format!("/roots/{}@{}", arguments.image, arguments.generation),
+        RootMode::Image | RootMode::Ram => {
+            format!("/images/{}/{}", arguments.image, arguments.generation)
+        }
+    };
+    let server = (arguments.server, arguments.nfs_port);
+    let source = format!("{}:{export}", arguments.server);
+    // The kernel's own mount waits for minutes on a server that is silent; this one says so.
+    TcpStream::connect_timeout(&server.into(), CONNECT).map_err(|error| {
+        Failure::Passing(format!(
+            "the NFS server {}:{} does not answer: {error}. Is netbootd running there, and does a firewall let TCP {} pass?",
+            server.0, server.1, server.1
+        ))
+    })?;
+    let target =
+        part("nfs").map_err(|error| Failure::Final(format!("making {PARTS}/nfs: {error}")))?;
+    let flags = MountFlags::RDONLY | MountFlags::NODEV;
+    match mount(&source, &target, "nfs", flags, &nfs_options(arguments)) {
+        Ok(()) => {
+            set_read_ahead(&target);
+            Ok(target)
+        }
+        Err(error) => Err(nfs_failure(&source, error)),
+    }
+}
+
+fn nfs_options(arguments: &BootArguments) -> String {
+    let port = arguments.nfs_port;
+    // nolock: no lockd or statd is asked for. nocto and actimeo: a generation never changes.
+    // hard: a running client waits for its server, however long that takes.
+    format!(
+        "addr={},vers=3,proto=tcp,mountproto=tcp,port={port},mountport={port},nolock,noacl,nocto,\
+         hard,timeo=150,retrans=3,rsize=1048576,actimeo=3600",
+        arguments.server
+    )
+}
+
+fn nfs_failure(source: &str, error: Errno) -> Failure {
+    let text = format!("mounting {source} over NFS: {}", io::Error::from(error));
+    match error {
+        Errno::NODEV | Errno::PROTONOSUPPORT | Errno::INVAL | Errno::NOSYS => {
+            Failure::Final(format!(
+                "{text}. The initrd's kernel cannot do NFS 3: rebuild the image with the modules nfs and nfsv3"
+            ))
+        }
+        Errno::NOENT | Errno::STALE | Errno::NOTDIR => Failure::Refused(format!(
+            "{text}. The server no longer has this generation of the image"
+        )),
+        Errno::ACCESS | Errno::PERM => Failure::Refused(format!(
+            "{text}. The server does not export it to this address"
+        )),
+        _ => Failure::Passing(text),
+    }
+}
+
+/// Loop-mounts a squashfs image. Returns where.
+pub(crate) fn squashfs(image: &Path) -> Result<PathBuf, Failure> {
+    let name = image.display();
+    let device = LoopDevice::bind(image).map_err(|error| {
+        let text = format!("binding {name} to a loop device: {error}");
+        match error.kind() {
+            io::ErrorKind::NotFound => Failure::Refused(format!(
+                "{text}. Either the server has no such image, or the kernel has no module loop"
+            )),
+            _ => Failure::Passing(text),
+        }
+    })?;
+    let target =
+        part("image").map_err(|error| Failure::Final(format!("making {PARTS}/image: {error}")))?;
+    let flags = MountFlags::RDONLY | MountFlags::NODEV;
+    match mount(&device.path, &target, "squashfs", flags, "") {
+        Ok(()) => {
+            set_read_ahead(&target);
+            Ok(target)
+        }
+        Err(error @ Errno::NODEV) => Err(Failure::Final(format!(
+            "mounting {name}: {error}. The kernel has no squashfs: rebuild the image with that module"
+        ))),
+        Err(error) => Err(Failure::Refused(format!(
+            "mounting {name} as squashfs: {error}. The file is damaged, or compressed in a way that this kernel cannot read"
+        ))),
+    }
+}
+
+/// A tmpfs for the image of mode `ram`, `bytes` large.
+pub(crate) fn memory(bytes: u64) -> io::Result<PathBuf> {
+    let target = part("memory")?;
+    let data = format!("mode=0700,size={}", bytes.next_multiple_of(4096) + 65536);
+    mount("netbootd-image", &target, "tmpfs", MountFlags::NODEV, &data)?;
+    Ok(target)
+}
+
+/// A writable root over `lower`, all changes in memory. Returns where.
+pub(crate) fn overlay(lower: &Path) -> Result<PathBuf, String> {
+    let step = |what: &str, error: io::Error| format!("{what}: {error}");
+    let changes = part("changes").map_err(|error| step("making a folder", error))?;
+    mount(
+        "netbootd-changes",
+        &changes,
+        "tmpfs",
+        MountFlags::empty(),
+        "mode=0755",
+    )
+    .map_err(|error| step("mounting a tmpfs for changes", error.into()))?;
+    let (upper, work) = (changes.join("upper"), changes.join("work"));
+    let prepare = || {
+        // The root folder's owner and mode are those of the upper layer.
+        let like = fs::metadata(lower)?;
+        folder(&upper, 0o755)?;
+        folder(&work, 0o755)?;
+        fs::set_permissions(&upper, fs::Permissions::from_mode(like.mode() & 0o7777))?;
+        std::os::unix::fs::chown(&upper, Some(like.uid()), Some(like.gid()))?;
+        folder(Path::new("/newroot"), 0o755)
+    };
+    prepare().map_err(|error| step("preparing the overlay", error))?;
+    let data = format!(
+        "lowerdir={},upperdir={},workdir={}",
+        lower.display(),
+        upper.display(),
+        work.display()
+    );
+    let target = PathBuf::from("/newroot");
+    mount("netbootd", &target, "overlay", MountFlags::empty(), &data).map_err(|error| {
+        format!("mounting the overlay: {error}. The kernel may have no module overlay: rebuild the image with it")
+    })?;
+    Ok(target)
+}
+
+/// Undoes a part, so that it can be tried again. What is not mounted needs no undoing.
+pub(crate) fn forget(name: &str) {
+    let _ = rustix::mount::unmount(
+        Path::new(PARTS).join(name),
+        rustix::mount::UnmountFlags::DETACH,
+    );
+}
+
+fn part(name: &str) -> io::Result<PathBuf> {
+    let path = Path::new(PARTS).join(name);
+    folder(&path, 0o700)?;
+    Ok(path)
+}
+
+fn folder(path: &Path, mode: u32) -> io::Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+}
+
+fn mount(
+    source: impl AsRef<Path>,
+    target: impl AsRef<Path>,
+    kind: &str,
+    flags: MountFlags,
+    data: &str,
+) -> rustix::io::Result<()> {
+    let data = CString::new(data).map_err(|_| Errno::INVAL)?;
+    rustix::mount::mount(
+        source.as_ref(),
+        target.as_ref(),
+        kind,
+        flags,
+        data.as_c_str(),
+    )
+}
+
+/// Sets the read-ahead of the file system's device. That it cannot be set costs speed, no more.
+fn set_read_ahead(mounted: &Path) {
+    let Ok(metadata) = fs::metadata(mounted) else {
+        return;
+    };
+    let device = metadata.dev();
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let file = format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb");
+    let _ = fs::write(file, READ_AHEAD_KIB);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_of_the_server_is_sorted_by_whether_it_can_pass() {
+        let sorted = |error| match nfs_failure("s:/x", error) {
+            Failure::Passing(_) => "passing",
+            Failure::Refused(_) => "refused",
+            Failure::Final(_) => "final",
+        };
+        assert_eq!(sorted(Errno::CONNREFUSED), "passing");
+        assert_eq!(sorted(Errno::TIMEDOUT), "passing");
+        assert_eq!(sorted(Errno::ACCESS), "refused");
+        assert_eq!(sorted(Errno::NOENT), "refused");
+        assert_eq!(sorted(Errno::NODEV), "final");
+    }
+}
