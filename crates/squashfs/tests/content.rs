@@ -1,0 +1,191 @@
+//! What mksquashfs packed is what we read.
+#![allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "tests make files; the crate does not"
+)]
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+
+use common::{Made, one_of_each};
+use squashfs::{Archive, Caches, Error};
+
+#[test]
+fn every_compressor_gives_back_the_tree() {
+    for compressor in ["gzip", "xz", "lz4", "zstd"] {
+        let made = Made::new(one_of_each, &["-comp", compressor]);
+        assert_eq!(made.archive.superblock().compressor.to_string(), compressor);
+        assert_eq!(made.compare(), 23, "{compressor}");
+    }
+}
+
+#[test]
+fn every_block_size_gives_back_the_tree() {
+    for block_size in ["4K", "16K", "64K", "256K", "1M"] {
+        let made = Made::new(one_of_each, &["-comp", "lz4", "-b", block_size]);
+        assert_eq!(made.compare(), 23, "{block_size}");
+    }
+}
+
+#[test]
+fn options_of_the_writer_do_not_change_the_tree() {
+    for options in [
+        &["-noI", "-noD", "-noF", "-noX"][..],
+        &["-no-fragments"],
+        &["-always-use-fragments"],
+        &["-no-exports", "-no-xattrs"],
+        &["-no-sparse", "-no-duplicates"],
+        &["-noId", "-nopad"],
+    ] {
+        let made = Made::new(one_of_each, options);
+        assert_eq!(made.compare(), 23, "{options:?}");
+    }
+}
+
+#[test]
+fn hard_links_are_one_inode() {
+    let made = Made::new(one_of_each, &[]);
+    let (one, other) = (made.at("long"), made.at("long again"));
+    assert_eq!((one.reference, one.nlink), (other.reference, 2));
+}
+
+#[test]
+fn holes_take_no_space() {
+    let made = Made::new(one_of_each, &[]);
+    let sparse = made.at("sparse");
+    assert_eq!(sparse.size, 9_000_001);
+    assert!(sparse.allocated() < 300_000, "{}", sparse.allocated());
+}
+
+#[test]
+fn reads_stop_at_the_end_of_the_file() {
+    let made = Made::new(one_of_each, &[]);
+    let long = made.at("long");
+    let whole = fs::read(made.tree().join("long")).unwrap();
+    for (offset, len) in [
+        (0, 1),
+        (131_071, 2),
+        (3_333_332, 100),
+        (3_333_333, 100),
+        (u64::MAX, 100),
+        (1 << 20, 1 << 20),
+    ] {
+        let mut out = b"before".to_vec();
+        let count = made.archive.read(&long, offset, len, &mut out).unwrap();
+        let start = whole.len().min(usize::try_from(offset).unwrap());
+        let expected = &whole[start..whole.len().min(start.saturating_add(len))];
+        assert_eq!((count, &out[..6]), (expected.len(), &b"before"[..]));
+        assert!(&out[6..] == expected, "{offset} {len}");
+    }
+}
+
+#[test]
+fn questions_of_the_wrong_kind_are_answered_so() {
+    let made = Made::new(one_of_each, &[]);
+    let (file, dir) = (made.at("short"), made.at("deep"));
+    let archive = &made.archive;
+    assert!(matches!(
+        archive.lookup(&file, b"x"),
+        Err(Error::NotADirectory { .. })
+    ));
+    assert!(matches!(
+        archive.read(&dir, 0, 1, &mut Vec::new()),
+        Err(Error::NotAFile { .. })
+    ));
+    assert!(matches!(
+        archive.symlink_target(&file),
+        Err(Error::NotASymlink { .. })
+    ));
+}
+
+#[test]
+fn xattrs_come_back_with_their_prefix() {
+    use rustix::fs::{XattrFlags, lsetxattr};
+    let big = vec![7; 3000];
+    let made = Made::new(
+        |tree| {
+            for name in ["a", "b", "c"] {
+                fs::write(tree.join(name), name).unwrap();
+            }
+            let set = |path: &str, name: &str, value: &[u8]| {
+                lsetxattr(tree.join(path), name, value, XattrFlags::CREATE).unwrap();
+            };
+            // The same long value twice: the second is stored as a reference to the first.
+            set("a", "trusted.big", &big);
+            set("b", "trusted.big", &big);
+            set("b", "security.thing", b"\0\x01\x02");
+        },
+        &[],
+    );
+    let xattrs = |path| {
+        let mut xattrs: Vec<_> = made
+            .archive
+            .xattrs(&made.at(path))
+            .unwrap()
+            .into_iter()
+            .map(|xattr| (String::from_utf8(xattr.name).unwrap(), xattr.value))
+            .collect();
+        xattrs.sort();
+        xattrs
+    };
+    let big = ("trusted.big".to_owned(), big.clone());
+    assert_eq!(xattrs("a"), std::slice::from_ref(&big));
+    assert_eq!(
+        xattrs("b"),
+        [("security.thing".to_owned(), vec![0, 1, 2]), big]
+    );
+    assert_eq!(xattrs("c"), []);
+}
+
+#[test]
+fn lzo_is_refused_with_a_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("x"), b"x").unwrap();
+    let image = folder.path().join("image");
+    common::pack(folder.path(), &image, &["-comp", "lzo"]);
+    let source = std::sync::Arc::new(common::CountingFile::open(&image));
+    let error = Archive::open(source, &Caches::default()).unwrap_err();
+    assert!(error.to_string().contains("lzo"), "{error}");
+    assert!(error.to_string().contains("mksquashfs -comp zstd"));
+}
+
+#[test]
+fn a_file_of_many_blocks_is_read_anywhere() {
+    // 5 000 blocks of 4 KiB: the list of sizes fills three metadata blocks and ten checkpoints.
+    let made = Made::new(
+        |tree| fs::write(tree.join("big"), common::noise(20_480_777, 9)).unwrap(),
+        &["-b", "4K", "-comp", "lz4"],
+    );
+    let whole = fs::read(made.tree().join("big")).unwrap();
+    let big = made.at("big");
+    for offset in [
+        20_480_000_u64,
+        12_345_678,
+        0,
+        20_000_000,
+        4096 * 512,
+        9_000_000,
+    ] {
+        let mut out = Vec::new();
+        made.archive.read(&big, offset, 5000, &mut out).unwrap();
+        let start = offset as usize;
+        assert!(
+            out == whole[start..whole.len().min(start + 5000)],
+            "{offset}"
+        );
+    }
+    assert_eq!(made.content("big"), whole);
+}
+
+#[test]
+fn devices_and_owners_survive() {
+    let made = Made::new(one_of_each, &[]);
+    assert_eq!(made.at("block").device(), Some((259, 70_000)));
+    assert_eq!(made.at("short").uid, 4_000_000_000);
+    assert_eq!(made.at("short").mode, 0o4751);
+    let meta = fs::metadata(made.tree().join("short")).unwrap();
+    assert_eq!(i64::from(made.at("short").mtime), meta.mtime());
+}
