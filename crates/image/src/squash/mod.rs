@@ -1,1 +1,203 @@
-//! Writing a squashfs 4.0 image.
+//! Writing a squashfs 4.0 image, little endian, as every Linux kernel since 2.6.29 mounts it.
+//!
+//! ```text
+//! entries ──► tree ─────────────────────────► inode, directory ──┐
+//!    │          ▲ extents                      (metadata blocks) ├──► output ──► superblock, SHA-256
+//!    └─► blocks ┴─► pipeline (threads) ──► data, fragments ──────┘
+//!
+//! superblock │ compressor options │ data and fragment blocks │ inodes │ directories │
+//!            │ fragment table │ export table │ id table │ xattr table │ padding to 4 KiB
+//! ```
+//!
+//! *The same entries and options make the same bytes*, whatever the number of threads and the machine; a
+//! difference is a defect. File content passes through in bounded memory (a few blocks for each thread);
+//! what is kept of a file until the end is its name and about a hundred bytes.
+//!
+//! Knows nothing of directories on disk: entries come from [`crate::source`] or from a test.
+
+mod blocks;
+mod compressor;
+mod dedup;
+mod directory;
+mod error;
+mod fragment;
+mod ids;
+mod inode;
+mod metadata;
+mod options;
+mod output;
+mod pipeline;
+mod superblock;
+mod tables;
+mod tree;
+mod xattr;
+
+use std::io::{Read, Seek, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::entry::{Entry, Kind};
+use crate::progress::Progress;
+use crate::source;
+use blocks::{Blocks, Settings};
+use compressor::Compressor;
+use ids::Ids;
+use metadata::Table;
+use output::Output;
+use tree::{Body, Directory, Inode, Tree};
+use xattr::Xattrs;
+
+pub use error::Error;
+pub(crate) use error::shown;
+pub use options::{BlockSize, Compression, Options};
+
+/// A finished image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Length of the image, a multiple of 4096.
+    pub bytes: u64,
+    /// Files, directories, links and nodes, each once however many names it has.
+    pub inodes: u32,
+    /// Regular files among them.
+    pub files: u32,
+    /// What the regular files hold, in bytes, before compression and with duplicates.
+    pub file_bytes: u64,
+    /// Regular files whose content was in the image already.
+    pub duplicates: u64,
+    /// What these hold, in bytes.
+    pub duplicate_bytes: u64,
+    /// SHA-256 of the whole image.
+    pub sha256: [u8; 32],
+}
+
+/// Writes an image of `entries` into `out`, an empty file that can be read back.
+///
+/// The caller has announced the stage; this counts file bytes with [`Progress::advance`]. `stop` is looked at
+/// before each entry and each block.
+///
+/// # Errors
+/// When the source cannot be read or `out` written, when something does not fit into the format, and
+/// [`Error::Stopped`] soon after `stop` became true. What is in `out` is then not an image.
+pub fn write<W: Read + Write + Seek>(
+    entries: &mut dyn Iterator<Item = Result<Entry, source::Error>>,
+    out: W,
+    options: &Options,
+    progress: &dyn Progress,
+    stop: &AtomicBool,
+) -> Result<Summary, Error> {
+    let make = || Compressor::new(options.compression, options.block_size);
+    let table = || make().map(Table::new).map_err(Error::Compress);
+    let output = begin(out, options).map_err(Error::Write)?;
+    let settings = Settings {
+        block_size: options.block_size.bytes(),
+        threads: options.threads,
+        tail_packing: options.tail_packing,
+    };
+    let mut writer = Writer {
+        blocks: Blocks::new(settings, output, make, progress, stop)?,
+        tree: Tree::default(),
+        ids: Ids::default(),
+        xattrs: Xattrs::new(table()?),
+        epoch: options.epoch,
+        progress,
+        newest: 0,
+        files: 0,
+        file_bytes: 0,
+    };
+    for entry in entries {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Error::Stopped);
+        }
+        writer.add(entry?)?;
+    }
+    writer.finish(options)
+}
+
+/// The gathering half: everything is added once.
+struct Writer<'a, W: Write> {
+    blocks: Blocks<'a, W>,
+    tree: Tree,
+    ids: Ids,
+    xattrs: Xattrs,
+    epoch: Option<u32>,
+    progress: &'a dyn Progress,
+    newest: u32,
+    files: u32,
+    file_bytes: u64,
+}
+
+impl<W: Read + Write + Seek> Writer<'_, W> {
+    fn add(&mut self, entry: Entry) -> Result<(), Error> {
+        let path = entry.path.as_slice();
+        let body = match entry.kind {
+            Kind::HardLink(target) => return self.tree.link(path, &target),
+            Kind::Directory => Body::Directory(Directory::new()),
+            Kind::File { size, mut content } => {
+                self.files += 1;
+                self.file_bytes += size;
+                Body::File(self.blocks.add(path, size, &mut *content)?)
+            }
+            Kind::Symlink(target) => Body::Symlink(target.into()),
+            Kind::BlockDevice(number) => Body::BlockDevice(tree::device(path, number)?),
+            Kind::CharDevice(number) => Body::CharDevice(tree::device(path, number)?),
+            Kind::Fifo => Body::Fifo,
+            Kind::Socket => Body::Socket,
+        };
+        for xattr in &entry.xattrs {
+            if !Xattrs::holds(&xattr.name) {
+                let text = format!(
+                    "{}: squashfs cannot hold the attribute {}",
+                    shown(path),
+                    shown(&xattr.name)
+                );
+                self.progress.note(&text);
+            }
+        }
+        let mtime = entry.mtime.clamp(0, self.epoch.unwrap_or(u32::MAX).into()) as u32;
+        self.newest = self.newest.max(mtime);
+        let inode = Inode {
+            mode: entry.mode & 0o7777,
+            uid: self.ids.index(entry.uid)?,
+            gid: self.ids.index(entry.gid)?,
+            mtime,
+            xattrs: self.xattrs.index(&entry.xattrs).map_err(Error::Compress)?,
+            links: 1,
+            body,
+        };
+        let id = self.tree.add(path, inode)?;
+        if entry.linked {
+            self.tree.remember(path, id);
+        }
+        Ok(())
+    }
+
+    fn finish(self, options: &Options) -> Result<Summary, Error> {
+        let (duplicates, duplicate_bytes) = (self.blocks.duplicates, self.blocks.duplicate_bytes);
+        let tables = tables::Tables {
+            tree: &self.tree,
+            ids: &self.ids,
+            xattrs: self.xattrs,
+            made: self.epoch.unwrap_or(self.newest),
+        };
+        let (bytes, sha256) = tables.write(self.blocks.finish()?, options)?;
+        Ok(Summary {
+            bytes,
+            inodes: self.tree.len() as u32,
+            files: self.files,
+            file_bytes: self.file_bytes,
+            duplicates,
+            duplicate_bytes,
+            sha256,
+        })
+    }
+}
+
+/// Leaves room for the superblock and writes the compressor's options.
+fn begin<W: Read + Write + Seek>(out: W, options: &Options) -> std::io::Result<Output<W>> {
+    let mut output = Output::new(out);
+    output.write(&[0; superblock::LENGTH])?;
+    if let Some(block) = options.compression.options_block(options.block_size) {
+        output.write(&(block.len() as u16 | metadata::STORED).to_le_bytes())?;
+        output.write(&block)?;
+    }
+    Ok(output)
+}

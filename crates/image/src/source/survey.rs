@@ -1,0 +1,136 @@
+//! Counting what a source holds before it is read, so that progress has an end and the operator sees what is left out.
+
+use std::ffi::CStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fd::OwnedFd;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+
+use super::walk::{below, failed, list, nature};
+use super::{Directory, Error};
+use crate::progress::Progress;
+use crate::scrub::{Rule, ScrubReport, Verdict};
+
+/// How many names are counted below what is left out: home directories can hold millions.
+const BUDGET: u64 = 200_000;
+
+/// What a source holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// Names that go into the image.
+    pub entries: u64,
+    /// What the regular files among them hold, hard links counted once for each name.
+    pub bytes: u64,
+    /// What does not go into the image.
+    pub left_out: ScrubReport,
+}
+
+impl Directory {
+    /// Counts what the source holds. `progress` is advanced by one for each name.
+    ///
+    /// # Errors
+    /// When a directory cannot be read, or with [`Error::Stopped`] soon after `stop` became true.
+    pub fn survey(&self, progress: &dyn Progress, stop: &AtomicBool) -> Result<Survey, Error> {
+        let stat = rustix::fs::fstat(&self.root).map_err(|errno| failed("look at", b"", errno))?;
+        let mut surveyor = Surveyor {
+            source: self,
+            progress,
+            stop,
+            device: stat.st_dev,
+            survey: Survey {
+                entries: 1,
+                ..Survey::default()
+            },
+            budget: BUDGET,
+        };
+        surveyor.list(b"", &self.root, None)?;
+        Ok(surveyor.survey)
+    }
+}
+
+struct Surveyor<'a> {
+    source: &'a Directory,
+    progress: &'a dyn Progress,
+    stop: &'a AtomicBool,
+    device: u64,
+    survey: Survey,
+    budget: u64,
+}
+
+impl Surveyor<'_> {
+    /// Counts what is in a directory; `rule` is the one that left it out, if one did.
+    fn list(&mut self, path: &[u8], directory: &OwnedFd, rule: Option<&Rule>) -> Result<(), Error> {
+        let names = list(directory).map_err(|errno| failed("list", path, errno))?;
+        for name in &names {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(Error::Stopped);
+            }
+            let path = below(path, name);
+            let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW).ok();
+            let rule = match (
+                rule,
+                self.source.rules.judge(&path, stat.as_ref().map(nature)),
+            ) {
+                (Some(rule), _) => Some(rule),
+                (None, Verdict::LeaveOut(rule)) => Some(rule),
+                (None, Verdict::Empty(rule)) => {
+                    self.survey.entries += 1;
+                    self.leave_out(rule, stat.as_ref());
+                    continue;
+                }
+                (None, Verdict::Keep) => None,
+            };
+            match rule {
+                Some(rule) if self.budget == 0 => {
+                    self.survey.left_out.tally(rule).at_least = true;
+                    return Ok(());
+                }
+                Some(rule) => {
+                    self.budget -= 1;
+                    self.leave_out(rule, stat.as_ref());
+                }
+                None => {
+                    self.survey.entries += 1;
+                    self.survey.bytes += stat.as_ref().map_or(0, bytes);
+                    self.progress.advance(1);
+                }
+            }
+            if let Some(stat) = stat
+                && FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+                && stat.st_dev == self.device
+            {
+                self.descend(directory, name, &path, rule)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn descend(
+        &mut self,
+        directory: &OwnedFd,
+        name: &CStr,
+        path: &[u8],
+        rule: Option<&Rule>,
+    ) -> Result<(), Error> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // What cannot be entered is told by the walk, which comes next; here it only goes uncounted.
+        match rustix::fs::openat(directory, name, flags, Mode::empty()) {
+            Ok(directory) => self.list(path, &directory, rule),
+            Err(_) => Ok(()),
+        }
+    }
+
+    fn leave_out(&mut self, rule: &Rule, stat: Option<&Stat>) {
+        let tally = self.survey.left_out.tally(rule);
+        tally.entries += 1;
+        tally.bytes += stat.map_or(0, bytes);
+    }
+}
+
+/// What a regular file holds.
+fn bytes(stat: &Stat) -> u64 {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => stat.st_size as u64,
+        _ => 0,
+    }
+}

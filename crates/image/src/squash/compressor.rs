@@ -1,0 +1,111 @@
+//! One thread's compressor, and what the superblock and the kernel need to know of it.
+
+use std::io;
+
+use flate2::{Compress, FlushCompress, Status};
+use liblzma::stream::{Action, Check, Filters, LzmaOptions, Stream};
+
+use super::options::{BlockSize, Compression};
+
+/// Compresses blocks, one after another, with the state it needs kept between them.
+pub(super) enum Compressor {
+    None,
+    Gzip(Compress),
+    Lz4,
+    Xz { level: u8, dictionary: u32 },
+    Zstd(Box<zstd::bulk::Compressor<'static>>),
+}
+
+impl Compressor {
+    pub(super) fn new(compression: Compression, block_size: BlockSize) -> io::Result<Self> {
+        Ok(match compression {
+            Compression::None => Self::None,
+            Compression::Gzip { level } => {
+                Self::Gzip(Compress::new(flate2::Compression::new(level.into()), true))
+            }
+            Compression::Lz4 => Self::Lz4,
+            Compression::Xz { level } => Self::Xz {
+                level,
+                dictionary: block_size.bytes().max(8192) as u32,
+            },
+            Compression::Zstd { level } => {
+                Self::Zstd(Box::new(zstd::bulk::Compressor::new(level.into())?))
+            }
+        })
+    }
+
+    /// Puts the compressed form of `raw` into `out` and answers `true`, or leaves `out` undefined and answers
+    /// `false` when it would not be smaller: then the block is stored as it is.
+    pub(super) fn compress(&mut self, raw: &[u8], out: &mut Vec<u8>) -> io::Result<bool> {
+        out.clear();
+        match self {
+            Self::None => return Ok(false),
+            Self::Gzip(state) => {
+                out.reserve(raw.len());
+                state.reset();
+                let status = state.compress_vec(raw, out, FlushCompress::Finish)?;
+                if status != Status::StreamEnd {
+                    return Ok(false);
+                }
+            }
+            Self::Lz4 => {
+                out.resize(lz4_flex::block::get_maximum_output_size(raw.len()), 0);
+                let length = lz4_flex::block::compress_into(raw, out).map_err(io::Error::other)?;
+                out.truncate(length);
+            }
+            Self::Xz { level, dictionary } => {
+                let mut lzma = LzmaOptions::new_preset((*level).into())?;
+                lzma.dict_size(*dictionary);
+                let mut stream =
+                    Stream::new_stream_encoder(Filters::new().lzma2(&lzma), Check::Crc32)?;
+                out.reserve(raw.len());
+                let status = stream.process_vec(raw, out, Action::Finish)?;
+                if status != liblzma::stream::Status::StreamEnd {
+                    return Ok(false);
+                }
+            }
+            Self::Zstd(state) => {
+                out.reserve(zstd::zstd_safe::compress_bound(raw.len()));
+                state.compress_to_buffer(raw, out)?;
+            }
+        }
+        Ok(out.len() < raw.len())
+    }
+}
+
+impl Compression {
+    /// The superblock's number. An uncompressed image calls itself gzip, which every kernel accepts.
+    pub(super) fn id(self) -> u16 {
+        match self {
+            Self::None | Self::Gzip { .. } => 1,
+            Self::Xz { .. } => 4,
+            Self::Lz4 => 5,
+            Self::Zstd { .. } => 6,
+        }
+    }
+
+    /// The options block that follows the superblock, where the settings are not what readers assume
+    /// (gzip 9, zstd 15) or the format demands it (lz4).
+    pub(super) fn options_block(self, block_size: BlockSize) -> Option<Vec<u8>> {
+        match self {
+            Self::None | Self::Gzip { level: 9 } | Self::Zstd { level: 15 } => None,
+            Self::Gzip { level } => {
+                let mut block = i32::from(level.min(9)).to_le_bytes().to_vec();
+                block.extend(15_u16.to_le_bytes()); // window: 32 KiB
+                block.extend(1_u16.to_le_bytes()); // strategy: default
+                Some(block)
+            }
+            Self::Lz4 => {
+                let mut block = 1_u32.to_le_bytes().to_vec(); // the legacy block format
+                block.extend(0_u32.to_le_bytes()); // not the high-compression variant
+                Some(block)
+            }
+            Self::Xz { .. } => {
+                let mut block = (block_size.bytes().max(8192) as u32).to_le_bytes().to_vec();
+                block.extend(0_u32.to_le_bytes()); // no branch filters
+                Some(block)
+            }
+            Self::Zstd { level } => Some(i32::from(level).to_le_bytes().to_vec()),
+        }
+    }
+}

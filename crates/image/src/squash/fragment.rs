@@ -1,0 +1,71 @@
+//! Fragment blocks: the ends of many files packed together.
+
+/// "This file has no fragment."
+pub(super) const NONE: u32 = u32::MAX;
+
+/// Where the end of a file is: in which fragment block, and from which byte of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fragment {
+    pub(super) block: u32,
+    pub(super) offset: u32,
+}
+
+/// The fragment block that is being filled, and the table of the finished ones.
+pub(super) struct Fragments {
+    block_size: usize,
+    open: Vec<u8>,
+    /// Blocks handed out by [`Fragments::close`] so far: the number of the open one.
+    closed: u32,
+    table: Vec<u8>,
+}
+
+impl Fragments {
+    pub(super) fn new(block_size: usize) -> Self {
+        Self {
+            block_size,
+            open: Vec::new(),
+            closed: 0,
+            table: Vec::new(),
+        }
+    }
+
+    pub(super) fn has_room(&self, bytes: usize) -> bool {
+        self.open.len() + bytes <= self.block_size
+    }
+
+    /// Appends a file's end, for which there must be room.
+    pub(super) fn append(&mut self, end: &[u8]) -> Fragment {
+        debug_assert!(self.has_room(end.len()), "the caller closes a full block");
+        let place = Fragment {
+            block: self.closed,
+            offset: self.open.len() as u32,
+        };
+        self.open.extend_from_slice(end);
+        place
+    }
+
+    /// Swaps the open block for an empty one and answers it, or `None` when nothing is in it.
+    pub(super) fn close(&mut self, empty: impl FnOnce() -> Vec<u8>) -> Option<Vec<u8>> {
+        if self.open.is_empty() {
+            return None;
+        }
+        self.closed += 1;
+        Some(std::mem::replace(&mut self.open, empty()))
+    }
+
+    /// A closed block was written; blocks are written in the order in which they were closed.
+    pub(super) fn written(&mut self, start: u64, size_word: u32) {
+        self.table.extend(start.to_le_bytes());
+        self.table.extend(size_word.to_le_bytes());
+        self.table.extend(0_u32.to_le_bytes());
+    }
+
+    pub(super) fn count(&self) -> u32 {
+        self.closed
+    }
+
+    /// The table: (start u64, size word u32, unused u32) for each block.
+    pub(super) fn encode(&self) -> &[u8] {
+        &self.table
+    }
+}
