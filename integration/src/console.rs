@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 pub struct Console {
     file: PathBuf,
     start: Instant,
-    /// How much of the plain text was shown, with `NETBOOTD_LAB_SHOW=1`.
+    /// How much of the plain text was shown.
     shown: usize,
     show: bool,
 }
@@ -21,8 +21,13 @@ impl Console {
             file: file.to_owned(),
             start: Instant::now(),
             shown: 0,
-            show: std::env::var_os("NETBOOTD_LAB_SHOW").is_some(),
+            show: std::env::var_os("LAB_SHOW").is_some(),
         }
+    }
+
+    /// Shows every line from now on as it comes, with the seconds since power-on.
+    pub fn show(&mut self) {
+        self.show = true;
     }
 
     /// Everything printed so far, without the escape sequences of firmware.

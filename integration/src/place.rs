@@ -22,9 +22,9 @@ pub fn lab() -> PathBuf {
 
 /// One of our built programs: `netbootd`, or the clients' `init`.
 ///
-/// `NETBOOTD_BIN` names another folder to take them from.
+/// `LAB_BIN` names another folder to take them from.
 pub fn built(program: &str) -> Result<PathBuf> {
-    let folder = std::env::var_os("NETBOOTD_BIN").map_or_else(lab, PathBuf::from);
+    let folder = std::env::var_os("LAB_BIN").map_or_else(lab, PathBuf::from);
     let path = folder.join(program);
     if !path.exists() {
         bail!(

@@ -105,6 +105,10 @@ impl Process {
         let name = line(command);
         let name = name.split(' ').next().unwrap_or_default();
         let name = name.rsplit('/').next().unwrap_or_default().to_owned();
+        if log.exists() {
+            // A second start: the first one's words are kept, and not taken for the second's.
+            std::fs::rename(log, log.with_extension("earlier.log"))?;
+        }
         let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         let child = command
             .stdin(Stdio::null())
@@ -122,6 +126,15 @@ impl Process {
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The memory that it holds, in KiB.
+    pub fn resident(&self) -> Result<u64> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(&path).with_context(|| format!("no {path}"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let size = line.and_then(|line| line.split_whitespace().next());
+        Ok(size.context("a process without VmRSS")?.parse()?)
     }
 
     /// What it printed up to now.

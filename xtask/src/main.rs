@@ -5,9 +5,12 @@
 
 #![forbid(unsafe_code)]
 
+mod boot;
 mod build;
 mod check;
 mod command;
+mod demo;
+mod lab;
 mod layers;
 mod packages;
 mod test;
@@ -34,6 +37,12 @@ enum Task {
     Test(test::Arguments),
     /// Holds the repository to its own rules: layers, unsafe code, README files
     Tidy,
+    /// Runs one test of the lab by name, with the guest's console shown
+    Lab(lab::Arguments),
+    /// Boots a virtual machine from netbootd to its login prompt and prints the timeline
+    Boot(boot::Arguments),
+    /// From nothing to a diskless machine's login prompt: the README's first command
+    Demo(demo::Arguments),
     /// Installs the Debian packages that the labs need, and nothing that is there already
     Install(packages::Arguments),
 }
@@ -43,6 +52,9 @@ fn main() -> ExitCode {
         Task::Check => check::all(),
         Task::Test(arguments) => test::all(&arguments),
         Task::Tidy => tidy::run(),
+        Task::Lab(arguments) => lab::one(&arguments),
+        Task::Boot(arguments) => boot::machine(&arguments),
+        Task::Demo(arguments) => demo::all(&arguments),
         Task::Install(arguments) => packages::all(&arguments),
     };
     match outcome {

@@ -2,8 +2,8 @@
 
 use anyhow::Result;
 
-use crate::build;
 use crate::command::{answers, cargo, run};
+use crate::{build, workspace};
 
 /// What `cargo xtask test` can be told.
 #[derive(clap::Args)]
@@ -21,7 +21,7 @@ const MATRIX: &str = "matrix_";
 /// A test that cannot run (no root, a tool that is missing) fails and says why. Only when the
 /// whole command runs without root are the lab's tests left out, and that is said first.
 pub(crate) fn all(arguments: &Arguments) -> Result<()> {
-    let root = is_root();
+    let root = workspace::is_root();
     if root {
         build::programs()?;
     } else {
@@ -56,15 +56,4 @@ pub(crate) fn all(arguments: &Arguments) -> Result<()> {
         (false, true) | (true, false) => {}
     }
     run(&mut command)
-}
-
-/// Whether we run as root, by what the kernel says of this process.
-fn is_root() -> bool {
-    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| {
-        status
-            .lines()
-            .find_map(|line| line.strip_prefix("Uid:"))
-            .and_then(|ids| ids.split_whitespace().nth(1))
-            == Some("0")
-    })
 }

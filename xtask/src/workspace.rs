@@ -21,3 +21,14 @@ pub(crate) fn target_dir() -> PathBuf {
 pub(crate) fn lab_binaries() -> PathBuf {
     target_dir().join("lab")
 }
+
+/// Whether we run as root, by what the kernel says of this process.
+pub(crate) fn is_root() -> bool {
+    std::fs::read_to_string("/proc/self/status").is_ok_and(|status| {
+        status
+            .lines()
+            .find_map(|line| line.strip_prefix("Uid:"))
+            .and_then(|ids| ids.split_whitespace().nth(1))
+            == Some("0")
+    })
+}

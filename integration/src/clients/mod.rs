@@ -1,1 +1,7 @@
 //! Clients that nobody here wrote, as the tests use them.
+
+pub mod dhcp;
+pub mod dns;
+pub mod http;
+pub mod nfs;
+pub mod tftp;

@@ -1,6 +1,6 @@
 //! The root file systems that clients boot, made by mmdebstrap from Debian's packages.
 //!
-//! They lie in `target/lab/roots/` and are made once. `NETBOOTD_LAB_ROOTS` names a folder with
+//! They lie in `target/lab/roots/` and are made once. `LAB_ROOTS` names a folder with
 //! roots that are already there (`full`, and `small` as mmdebstrap leaves it), to save the time.
 
 mod debian;
@@ -85,7 +85,7 @@ fn made(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
 }
 
 fn prepared(name: &str) -> Option<PathBuf> {
-    let folder = PathBuf::from(std::env::var_os("NETBOOTD_LAB_ROOTS")?).join(name);
+    let folder = PathBuf::from(std::env::var_os("LAB_ROOTS")?).join(name);
     folder.exists().then_some(folder)
 }
 

@@ -6,6 +6,7 @@ mod peer;
 use std::fmt;
 
 use anyhow::{Result, bail};
+use rustix::process::Signal;
 
 use crate::lab::Lab;
 use crate::process::Process;
@@ -127,6 +128,22 @@ impl Server {
             "peer" => peer::start(lab, setup),
             _ => netbootd::start(lab, setup),
         }
+    }
+
+    /// Starts netbootd whatever `SUBJECT` says, for what only netbootd promises: its command line,
+    /// its configuration, users on the client.
+    pub fn netbootd(lab: &Lab, setup: &Setup<'_>) -> Result<Self> {
+        netbootd::start(lab, setup)
+    }
+
+    /// Ends it without warning, as a power cut of the server would, and starts it again with the
+    /// state that it left.
+    pub fn kill_and_start_again(self, lab: &Lab, setup: &Setup<'_>) -> Result<Self> {
+        for process in &self.processes {
+            process.signal(Signal::KILL)?;
+        }
+        drop(self);
+        Self::start(lab, setup)
     }
 
     /// Fails if a part of it has ended.

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use super::{Server, Setup, names};
 use crate::lab::Lab;
 use crate::place;
-use crate::process::{Process, ran, succeed, until};
+use crate::process::{Process, Ran, ran, succeed, until};
 use crate::roots::Root;
 
 /// Writes the configuration, publishes the image, starts the daemon, waits until it answers.
@@ -43,6 +43,13 @@ pub fn serve(lab: &Lab, config: &Path) -> Result<Process> {
         },
     )?;
     Ok(daemon)
+}
+
+/// What `netbootd status --steps` prints: every client's boot, stage by stage.
+pub fn status(lab: &Lab, config: &Path) -> Result<Ran> {
+    ran(command(lab, &["status", "--steps"])?
+        .arg("--config")
+        .arg(config))
 }
 
 /// A netbootd command in the server's namespace.
@@ -97,6 +104,9 @@ fn text(lab: &Lab, setup: &Setup<'_>) -> Result<String> {
 
 /// Puts the image of this root into the state folder: built by this build of netbootd, once.
 fn publish(root: &Root, state: &Path) -> Result<()> {
+    if state.join("images").exists() {
+        return Ok(());
+    }
     let built = built_image(root)?;
     // Hard links: an image is never written to, and a copy of 200 MB for each lab would cost.
     succeed(
@@ -111,6 +121,12 @@ fn publish(root: &Root, state: &Path) -> Result<()> {
 /// The `images` folder with this root's image, from an earlier lab with the same programs, or
 /// built now.
 fn built_image(root: &Root) -> Result<PathBuf> {
+    build_image(root, |build| succeed(build).map(|_| ()))
+}
+
+/// Builds the image of this root if it, or one of the programs, has changed since the last time.
+/// `run` runs the command. Returns the folder that holds the image's folder.
+pub fn build_image(root: &Root, run: impl FnOnce(&mut Command) -> Result<()>) -> Result<PathBuf> {
     let programs = [place::built("netbootd")?, place::built("init")?];
     let images = place::lab().join("images");
     fs::create_dir_all(&images)?;
@@ -124,14 +140,13 @@ fn built_image(root: &Root) -> Result<PathBuf> {
         }
         fs::create_dir_all(&state)?;
         let config = images.join(format!("{}.toml", root.name));
-        fs::write(&config, format!("state_dir = {state:?}\n[interfaces.lo]\n"))?;
-        succeed(
-            Command::new(&programs[0])
-                .args(["image", "build", "--config"])
-                .arg(&config)
-                .args(["--name", root.name])
-                .arg(&root.folder),
+        fs::write(
+            &config,
+            format!("state_dir = {state:?}\n[interfaces.lo]\nmode = \"off\"\n"),
         )?;
+        let mut build = Command::new(&programs[0]);
+        build.args(["image", "build", "--config"]).arg(&config);
+        run(build.args(["--name", root.name]).arg(&root.folder))?;
         fs::write(state.join("stamp"), stamp)?;
     }
     Ok(state.join("images"))

@@ -13,8 +13,10 @@ use crate::subject::{Mode, Setup, names};
 
 pub(super) fn start(lab: &Lab, setup: &Setup<'_>, files: &Path) -> Result<Process> {
     // iPXE does not go on until somebody answers its router solicitation, or 13 s have passed.
-    lab.server()
-        .ip(&format!("address add fd67::1/64 dev {} nodad", Lab::BRIDGE))?;
+    lab.server().ip(&format!(
+        "address replace fd67::1/64 dev {} nodad",
+        Lab::BRIDGE
+    ))?;
     let config = lab.folder().join("dnsmasq.conf");
     fs::write(&config, text(setup, files)?)?;
     let mut dnsmasq = lab.command("dnsmasq")?;

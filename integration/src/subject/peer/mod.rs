@@ -56,8 +56,11 @@ pub(super) fn start(lab: &Lab, setup: &Setup<'_>) -> Result<Server> {
 /// Puts kernel, initrd and squashfs of this root where HTTP serves them; returns the folder that
 /// NFS exports as `/images/<name>`.
 fn publish(root: &Root, files: &Path) -> Result<PathBuf> {
-    let squashfs = squashfs(root)?;
     let folder = files.join("images").join(root.name);
+    if folder.exists() {
+        return Ok(folder);
+    }
+    let squashfs = squashfs(root)?;
     let generation = folder.join(GENERATION);
     fs::create_dir_all(&generation)?;
     fs::copy(root.kernel()?, generation.join("vmlinuz"))?;

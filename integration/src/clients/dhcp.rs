@@ -1,0 +1,157 @@
+//! `busybox udhcpc` and ISC's `dhclient`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, bail};
+
+use crate::lab::{Client, Lab};
+use crate::process::{Ran, ran};
+
+/// What a DHCP client was given, as it tells its hook script.
+#[derive(Debug)]
+pub struct Lease {
+    values: BTreeMap<String, String>,
+}
+
+/// What both clients call: it takes the address and writes down everything that it is told.
+const HOOK: &str = "#!/bin/sh
+case \"$1$reason\" in
+bound | renew | BOUND | REBOOT | RENEW) ;;
+*) exit 0 ;;
+esac
+env >\"$LAB_LEASE.new\"
+ip address flush dev eth0
+ip address add \"${ip:-$new_ip_address}/24\" dev eth0
+mv \"$LAB_LEASE.new\" \"$LAB_LEASE\"
+";
+
+/// Asks with `busybox udhcpc`; `words` are its further arguments. `None`: nobody leased anything.
+pub fn udhcpc(lab: &Lab, client: &Client, words: &[&str]) -> Result<Option<Lease>> {
+    let mut command = client.command("busybox")?;
+    command.args([
+        "udhcpc", "-f", "-q", "-n", "-t", "4", "-T", "1", "-i", "eth0",
+    ]);
+    command
+        .args(["-O", "bootfile", "-O", "tftp", "-s"])
+        .arg(hook(lab)?)
+        .args(words);
+    let lease = lease_file(lab, client);
+    let answer = ran(command.env("LAB_LEASE", &lease))?;
+    read(&lease, &answer, "lease failed")
+}
+
+/// Asks with ISC's `dhclient`, which sends `config` (its own language) too.
+pub fn dhclient(lab: &Lab, client: &Client, config: &str) -> Result<Option<Lease>> {
+    let lease = lease_file(lab, client);
+    let configured = lease.with_extension("dhclient.conf");
+    fs::write(&configured, config)?;
+    let mut command = client.command("dhclient")?;
+    command
+        .args(["-1", "-v", "-cf"])
+        .arg(configured)
+        .arg("-sf")
+        .arg(hook(lab)?);
+    // It goes to the background once it has a lease, and is told to go away right after.
+    command.args(["-lf", "/run/dhclient.leases", "-pf", "/run/dhclient.pid"]);
+    command
+        .arg("-e")
+        .arg(format!("LAB_LEASE={}", lease.display()))
+        .arg("eth0");
+    let answer = ran(&mut command)?;
+    let _ = ran(client
+        .command("dhclient")?
+        .args(["-x", "-pf", "/run/dhclient.pid"]));
+    read(&lease, &answer, "No DHCPOFFERS received")
+}
+
+fn hook(lab: &Lab) -> Result<PathBuf> {
+    let path = lab.folder().join("leased.sh");
+    if !path.exists() {
+        fs::write(&path, HOOK)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(path)
+}
+
+fn lease_file(lab: &Lab, client: &Client) -> PathBuf {
+    lab.folder()
+        .join(format!("lease-{}", client.mac().replace(':', "-")))
+}
+
+fn read(file: &PathBuf, answer: &Ran, nothing: &str) -> Result<Option<Lease>> {
+    let Ok(text) = fs::read_to_string(file) else {
+        if answer.code != Some(0)
+            && (answer.everything().contains(nothing) || answer.code == Some(1))
+        {
+            return Ok(None);
+        }
+        bail!(
+            "the DHCP client says neither lease nor none:\n{}",
+            answer.everything()
+        );
+    };
+    fs::remove_file(file)?;
+    let values = text
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    Ok(Some(Lease { values }))
+}
+
+impl Lease {
+    /// A value under either client's name for it, if it was given.
+    fn value(&self, names: &[&str]) -> Option<&str> {
+        let value = names.iter().find_map(|&name| self.values.get(name));
+        value.map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    fn must(&self, what: &str, names: &[&str]) -> Result<&str> {
+        self.value(names)
+            .with_context(|| format!("the lease has no {what}: {:?}", self.values))
+    }
+
+    /// The leased address.
+    pub fn address(&self) -> Result<Ipv4Addr> {
+        Ok(self.must("address", &["ip", "new_ip_address"])?.parse()?)
+    }
+
+    /// The network mask.
+    pub fn mask(&self) -> Result<Ipv4Addr> {
+        Ok(self.must("mask", &["subnet", "new_subnet_mask"])?.parse()?)
+    }
+
+    /// The server that leased it (option 54).
+    pub fn server(&self) -> Result<Ipv4Addr> {
+        let names = ["serverid", "new_dhcp_server_identifier"];
+        Ok(self.must("server", &names)?.parse()?)
+    }
+
+    /// For how long, in seconds.
+    pub fn seconds(&self) -> Result<u32> {
+        Ok(self
+            .must("time", &["lease", "new_dhcp_lease_time"])?
+            .parse()?)
+    }
+
+    /// The DNS servers, separated by spaces; empty if none was named.
+    pub fn dns(&self) -> &str {
+        self.value(&["dns", "new_domain_name_servers"])
+            .unwrap_or("")
+    }
+
+    /// The file to boot, from the header or from option 67.
+    pub fn boot_file(&self) -> Option<&str> {
+        let file = self.value(&["boot_file", "bootfile", "new_filename", "new_bootfile_name"]);
+        file.map(|file| file.trim_end_matches('\0'))
+    }
+
+    /// Where to fetch it from, if the lease says so.
+    pub fn next_server(&self) -> Option<&str> {
+        self.value(&["siaddr", "new_next_server"])
+    }
+}

@@ -1,0 +1,114 @@
+//! A whole Debian boots to its login prompt, nothing of ours installed in it.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use integration::{
+    Card, Firmware, Lab, Machine, Server, Setup, in_lab, ran, roots, succeed, until,
+};
+
+/// Several times what a boot of the whole system takes on one busy core.
+const LIMIT: Duration = Duration::from_secs(420);
+
+fn boots_to_login(lab: &Lab, firmware: Firmware, card: Card) -> Result<Machine> {
+    let full = roots::full()?;
+    let setup = Setup {
+        image: Some(&full),
+        kernel_arguments: "quiet",
+        ..Setup::default()
+    };
+    let mut server = Server::start(lab, &setup)?;
+    let machine = logs_in(lab, firmware, card)?;
+    server.must_run()?;
+    Ok(machine)
+}
+
+fn logs_in(lab: &Lab, firmware: Firmware, card: Card) -> Result<Machine> {
+    let mut machine = Machine::start(lab, firmware, card, 1024)?;
+    machine.until_says(&["login:"], LIMIT)?;
+    eprintln!(
+        "login prompt after {:.1} s",
+        machine.console.elapsed().as_secs_f32()
+    );
+    machine.console.must_not_say("Dependency failed")?;
+    Ok(machine)
+}
+
+#[test]
+fn uefi_boots_debian_to_its_login_prompt() {
+    in_lab(|lab| boots_to_login(lab, Firmware::Uefi, Card::Virtio).map(|_| ()));
+}
+
+#[test]
+fn an_e1000e_card_boots_debian_to_its_login_prompt() {
+    in_lab(|lab| boots_to_login(lab, Firmware::Bios, Card::E1000e).map(|_| ()));
+}
+
+#[test]
+fn a_configured_user_logs_in_by_ssh() {
+    in_lab(|lab| {
+        let key = lab.folder().join("key");
+        let mut keygen = lab.command("ssh-keygen")?;
+        succeed(
+            keygen
+                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+                .arg(&key),
+        )?;
+        let public = std::fs::read_to_string(key.with_extension("pub"))?;
+        let full = roots::full()?;
+        let setup = Setup {
+            image: Some(&full),
+            kernel_arguments: "quiet",
+            user: Some(("alice", public.trim())),
+            ..Setup::default()
+        };
+        let mut server = Server::netbootd(lab, &setup)?;
+        let machine = logs_in(lab, Firmware::Bios, Card::Virtio)?;
+
+        let address = address_of(lab, machine.mac())?;
+        let said = until(Duration::from_secs(60), "ssh to let alice in", || {
+            let mut ssh = lab.command("ssh")?;
+            ssh.arg("-i")
+                .arg(&key)
+                .args(["-o", "BatchMode=yes", "-o", "ConnectTimeout=20"]);
+            ssh.args([
+                "-o",
+                "StrictHostKeyChecking=no",
+                "-o",
+                "UserKnownHostsFile=/dev/null",
+            ]);
+            let tried = ran(ssh
+                .arg(format!("alice@{address}"))
+                .arg("id -un && hostname && systemctl is-system-running"))?;
+            match tried.code {
+                Some(255) if tried.errors.contains("Permission denied") => {
+                    bail!("ssh: {}", tried.errors)
+                }
+                Some(255) => Ok(None),
+                _ => Ok(Some(tried.text)),
+            }
+        })?;
+        let mut lines = said.lines();
+        ensure!(lines.next() == Some("alice"), "logged in as: {said}");
+        let host = lines.next().unwrap_or_default();
+        ensure!(
+            !host.is_empty() && host != "localhost",
+            "the client has no name of its own: {said}"
+        );
+        server.must_run()
+    });
+}
+
+/// The address that the machine uses, as its neighbours know it.
+fn address_of(lab: &Lab, mac: &str) -> Result<String> {
+    let neighbours =
+        succeed(
+            lab.command("ip")?
+                .args(["-4", "neighbour", "show", "dev", Lab::BRIDGE]),
+        )?;
+    let line = neighbours.text.lines().find(|line| line.contains(mac));
+    let address = line.and_then(|line| line.split_whitespace().next());
+    Ok(address
+        .with_context(|| format!("nobody has {mac}: {}", neighbours.text))?
+        .to_owned())
+}
