@@ -1,0 +1,135 @@
+//! What a reply is made of: one small function per concern, each adding its options.
+
+use std::net::Ipv4Addr;
+
+use dhcproto::v4::{DhcpOption, OptionCode, UnknownOption};
+use model::Firmware;
+
+use crate::link::Subnet;
+use crate::option_code;
+use crate::policy::BootFile;
+use crate::pxe::{BOOT_ITEM, BootClient};
+use crate::reply::{Reply, rebinding, renewal};
+use crate::request::Request;
+
+/// PXE 2.1 table 2-1, option 43 sub-option 6 with bit 3: boot the named file, with no discovery, no
+/// menu and no prompt.
+const DISCOVERY_CONTROL: [u8; 3] = [6, 1, 8];
+/// iPXE's option 175 sub-option 176, "no-pxedhcp": do not wait for a proxy server's offer.
+const NO_PXEDHCP: [u8; 3] = [176, 1, 1];
+/// `file` is 128 bytes, with a NUL at the end.
+const MAX_HEADER_FILE: usize = 127;
+
+/// Who answers whom: option 54, and option 61 as it came (RFC 6842).
+pub(crate) fn identity(reply: &mut Reply, request: &Request, server: Ipv4Addr) {
+    reply.push(DhcpOption::ServerIdentifier(server));
+    if let Some(id) = request.client_id.as_ref().filter(|id| id.len() <= 255) {
+        reply.push(DhcpOption::ClientIdentifier(id.clone()));
+    }
+}
+
+/// Options 51, 58, 59.
+pub(crate) fn lease_times(reply: &mut Reply, seconds: u32) {
+    reply.push(DhcpOption::AddressLeaseTime(seconds));
+    reply.push(DhcpOption::Renewal(renewal(seconds)));
+    reply.push(DhcpOption::Rebinding(rebinding(seconds)));
+}
+
+/// What a client must know to use its address: options 1, 3, 6.
+pub(crate) fn network(reply: &mut Reply, subnet: &Subnet) {
+    reply.push(DhcpOption::SubnetMask(subnet.netmask()));
+    if let Some(router) = subnet.router {
+        reply.push(DhcpOption::Router(vec![router]));
+    }
+    if !subnet.dns.is_empty() {
+        let few = subnet.dns.iter().copied().take(8).collect();
+        reply.push(DhcpOption::DomainNameServer(few));
+    }
+}
+
+/// What is good to know besides: options 12, 15, 28.
+pub(crate) fn names(reply: &mut Reply, subnet: &Subnet, hostname: Option<&str>) {
+    if let Some(name) = hostname.filter(|name| name.len() <= 255) {
+        reply.push(DhcpOption::Hostname(name.to_owned()));
+    }
+    if let Some(domain) = subnet.domain.as_ref().filter(|domain| domain.len() <= 255) {
+        reply.push(DhcpOption::DomainName(domain.clone()));
+    }
+    if subnet.prefix_len < 31 {
+        reply.push(DhcpOption::BroadcastAddr(subnet.broadcast()));
+    }
+}
+
+/// Where the boot file is. `siaddr` is always set: firmware falls back on it in several ways. PXE
+/// firmware gets the file in the header (shim and old ROMs look there) and in option 67 (EDK2
+/// prefers it); the others in option 67, which has room for a URL.
+pub(crate) fn boot_file(
+    reply: &mut Reply,
+    request: &Request,
+    client: &BootClient,
+    boot: &BootFile,
+) {
+    reply.header().set_siaddr(boot.next_server);
+    let file = boot.file.as_bytes();
+    if client.firmware != Firmware::HttpBoot && file.len() <= MAX_HEADER_FILE {
+        reply.header().set_fname(file);
+    }
+    let mut option = file.to_vec();
+    if client.firmware != Firmware::Ipxe {
+        // EDK2 writes a NUL over the byte after an option 67 that has none, be it the next option.
+        option.push(0);
+    }
+    let server_name = boot.next_server.to_string();
+    let is_pxe = matches!(client.firmware, Firmware::BiosPxe | Firmware::UefiPxe);
+    if is_pxe {
+        reply.header().set_sname_str(&server_name);
+    }
+    reply.push(DhcpOption::BootfileName(option));
+    if request.wants_server_name {
+        reply.push(DhcpOption::TFTPServerName(server_name.into_bytes()));
+    }
+}
+
+/// What marks the reply as one for this kind of client (PXE 2.1 section 2.2.1, UEFI 2.10 section
+/// 24.7.2): option 60, and 97 echoed.
+pub(crate) fn boot_identity(reply: &mut Reply, client: &BootClient) {
+    let class: &[u8] = match client.firmware {
+        Firmware::HttpBoot => b"HTTPClient",
+        Firmware::BiosPxe | Firmware::UefiPxe | Firmware::Ipxe => b"PXEClient",
+    };
+    reply.push(DhcpOption::ClassIdentifier(class.to_vec()));
+    if let Some(id) = client.machine_id {
+        reply.push(DhcpOption::ClientMachineIdentifier(id.to_vec()));
+    }
+}
+
+/// Option 43 for PXE firmware: the offer is all there is, boot its file. Never for iPXE, which would
+/// look for a menu in it.
+pub(crate) fn vendor_options(reply: &mut Reply, client: &BootClient) {
+    if matches!(client.firmware, Firmware::BiosPxe | Firmware::UefiPxe) {
+        let mut bytes = DISCOVERY_CONTROL.to_vec();
+        bytes.push(255);
+        reply.push(DhcpOption::VendorExtensions(bytes));
+    }
+}
+
+/// Option 43 of a boot server's answer: the boot item that the client asked for, if it did.
+pub(crate) fn boot_item(reply: &mut Reply, client: &BootClient) {
+    if let Some(item) = client.boot_item {
+        let mut bytes = vec![BOOT_ITEM, 4];
+        bytes.extend_from_slice(&item);
+        bytes.push(255);
+        reply.push(DhcpOption::VendorExtensions(bytes));
+    }
+}
+
+/// Option 175 for iPXE in full mode: no other server has anything to say, three seconds saved.
+pub(crate) fn no_proxy_wait(reply: &mut Reply, client: &BootClient) {
+    if client.firmware == Firmware::Ipxe {
+        let code = OptionCode::from(option_code::IPXE);
+        reply.push(DhcpOption::Unknown(UnknownOption::new(
+            code,
+            NO_PXEDHCP.to_vec(),
+        )));
+    }
+}

@@ -1,0 +1,379 @@
+//! The server: one packet in, one decision out.
+
+use std::collections::{HashMap, HashSet};
+use std::net::{Ipv4Addr, SocketAddrV4};
+
+use dhcproto::v4::MessageType;
+use model::MacAddr;
+
+use crate::answer::{Answer, Done, Outgoing, Pending};
+use crate::book::{LeaseBook, PoolId};
+use crate::destination::{BOOT_SERVER_PORT, Destination};
+use crate::discard::Discard;
+use crate::event::{Event, EventKind};
+use crate::flood::Flood;
+use crate::in_doubt::InDoubt;
+use crate::lease::{Lease, LeaseChange};
+use crate::link::{Config, Link, LinkId, Mode};
+use crate::policy::{BootFile, BootPolicy};
+use crate::reply::Reply;
+use crate::request::Request;
+
+/// Foreign servers remembered, so that each is told once.
+const MAX_FOREIGN_SERVERS: usize = 64;
+/// A stored lease that ends later than this many of its subnet's lease times from now was written
+/// under a clock that ran ahead.
+const MAX_LEASE_TIMES_AHEAD: u64 = 2;
+/// The longest boot file name that fits an option with a NUL.
+const MAX_BOOT_FILE: usize = 254;
+
+/// A datagram as the shell received it.
+#[derive(Clone, Copy, Debug)]
+pub struct Received<'a> {
+    /// The link it came in on.
+    pub link: LinkId,
+    /// Who sent it, as the IP and UDP headers say.
+    pub source: SocketAddrV4,
+    /// The port it came to: 67, or 4011 for the boot server.
+    pub to_port: u16,
+    /// The UDP payload.
+    pub bytes: &'a [u8],
+}
+
+/// The time of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Now {
+    /// Seconds since 1970. The shell reads the wall clock once, at its start, and adds the time
+    /// passed on a monotonic clock, so that setting the clock neither ends leases nor revives them.
+    pub unix: u64,
+}
+
+/// What a packet meets: the parts of the server that do not change while it is answered.
+#[derive(Clone, Copy)]
+pub(crate) struct Context<'a> {
+    pub(crate) now: Now,
+    pub(crate) link: &'a Link,
+    pub(crate) received: &'a Received<'a>,
+    pub(crate) request: &'a Request,
+    pub(crate) policy: &'a dyn BootPolicy,
+}
+
+/// The DHCP and PXE decisions of all links, and the lease book behind them.
+///
+/// No sockets, no disk, no clock: [`Server::handle`] takes a datagram and the time and says what to
+/// store, what to send and what to tell.
+#[derive(Debug)]
+pub struct Server {
+    pub(crate) links: HashMap<LinkId, Link>,
+    pub(crate) book: LeaseBook,
+    pub(crate) in_doubt: InDoubt,
+    pub(crate) flood: Flood,
+    foreign: HashSet<Ipv4Addr>,
+}
+
+impl Server {
+    /// A server over stored leases. Leases of no configured subnet are kept until they end and not
+    /// renewed; one that ends absurdly late (the clock ran ahead when it was written) is cut to the
+    /// subnet's lease time from `now`.
+    pub fn new(config: &Config, leases: impl IntoIterator<Item = Lease>, now: Now) -> Self {
+        let longest = config
+            .subnets
+            .iter()
+            .map(|subnet| subnet.lease_time.as_secs())
+            .max();
+        let ahead = longest.unwrap_or(0).saturating_mul(MAX_LEASE_TIMES_AHEAD);
+        let latest = now.unix.saturating_add(ahead.max(3600));
+        let believable = leases.into_iter().map(|mut lease| {
+            lease.expires_unix = lease.expires_unix.min(latest);
+            lease
+        });
+        Self {
+            links: links(config),
+            book: LeaseBook::new(config, believable),
+            in_doubt: InDoubt::default(),
+            flood: Flood::default(),
+            foreign: HashSet::new(),
+        }
+    }
+
+    /// Replaces the configuration and keeps the leases. Offers are forgotten; a client that was
+    /// offered an address asks again. A [`Pending`] from before may still be resolved.
+    pub fn reconfigure(&mut self, config: &Config) {
+        let old = std::mem::replace(&mut self.book, LeaseBook::new(config, []));
+        for (lease, alive_until) in old.into_leases() {
+            let address = lease.address;
+            self.book.apply(LeaseChange::Put(lease));
+            self.book.keep_until(address, alive_until);
+        }
+        self.links = links(config);
+        self.foreign.clear();
+    }
+
+    /// Decides about one datagram. Costs the same whatever the number of leases.
+    ///
+    /// # Errors
+    /// The reason why the packet is ignored, to be counted.
+    pub fn handle(
+        &mut self,
+        now: Now,
+        received: &Received<'_>,
+        policy: &dyn BootPolicy,
+    ) -> Result<Answer, Discard> {
+        let request = Request::decode(received.bytes)?;
+        let link = self.links.get(&received.link).cloned();
+        let link = link.ok_or(Discard::UnknownLink)?;
+        if !policy.may_answer(request.mac) {
+            return Err(Discard::Refused);
+        }
+        let context = Context {
+            now,
+            link: &link,
+            received,
+            request: &request,
+            policy,
+        };
+        match (received.to_port, link.mode) {
+            (BOOT_SERVER_PORT, _) => self.boot_server(&context),
+            (_, Mode::Proxy) => self.proxy(&context),
+            (_, Mode::Full) => self.full(&context),
+        }
+    }
+
+    /// The changes of `pending` are on stable storage: what is left to do.
+    pub fn commit(&mut self, pending: Pending) -> Done {
+        let Pending {
+            changes,
+            versions,
+            reply,
+            mut happened,
+            achieved,
+            ..
+        } = pending;
+        self.in_doubt
+            .resolve(&mut self.book, &changes, &versions, true);
+        happened.push(achieved);
+        Done {
+            reply: reply.map(|outgoing| outgoing.transmit()),
+            events: happened,
+        }
+    }
+
+    /// The changes of `pending` could not be stored. The book goes back to what is on disk. A client
+    /// whose stored lease is still running is told the time that is left of it, so that it lives on
+    /// while the disk is full; any other hears nothing and asks again.
+    pub fn abort(&mut self, pending: Pending) -> Done {
+        let Pending {
+            changes,
+            versions,
+            address,
+            unix,
+            reply,
+            mut happened,
+            achieved,
+        } = pending;
+        let mac = achieved.mac;
+        let on_disk = self.in_doubt.on_disk(address).flatten();
+        let running = on_disk.filter(|lease| lease.mac == mac && lease.is_active(unix));
+        let left = running.map(|lease| lease.expires_unix - unix);
+        self.in_doubt
+            .resolve(&mut self.book, &changes, &versions, false);
+        let failed = EventKind::NotStored { address };
+        happened.push(Event {
+            kind: failed,
+            ..achieved
+        });
+        let reply = reply.zip(left).map(|(mut outgoing, left)| {
+            outgoing
+                .reply
+                .set_lease_time(u32::try_from(left).unwrap_or(u32::MAX));
+            outgoing.transmit()
+        });
+        Done {
+            reply,
+            events: happened,
+        }
+    }
+
+    /// The client at `address` was heard of by other means (NFS, its own report): nobody else gets
+    /// its address for another lease time, whatever DHCP says.
+    pub fn heard_of(&mut self, now: Now, address: Ipv4Addr) {
+        if let Some(id) = self.book.subnet_of(address) {
+            let seconds = self.book.subnet(id).lease_time.as_secs();
+            self.book
+                .keep_until(address, now.unix.saturating_add(seconds));
+        }
+    }
+
+    /// The lease of an address, whatever its state.
+    pub fn lease(&self, address: Ipv4Addr) -> Option<&Lease> {
+        self.book.lease(address)
+    }
+
+    /// The leases of a hardware address: one per subnet as a rule, see [`crate::ClientKey`].
+    pub fn leases_of(&self, mac: MacAddr) -> impl Iterator<Item = &Lease> {
+        self.book.leases_of(mac)
+    }
+
+    /// All leases in no order, ended ones included.
+    pub fn leases(&self) -> impl Iterator<Item = &Lease> {
+        self.book.leases()
+    }
+
+    /// Host names (one DNS label each) and addresses of the active leases, for the local zone. The
+    /// operator's name wins; a client's own goes to the first that has it.
+    pub fn names(&self, now: Now) -> impl Iterator<Item = (&str, Ipv4Addr)> {
+        self.book.names(now.unix)
+    }
+
+    /// Numbers for a metrics page.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            leases: self.book.len(),
+            offers: self.book.offers.len(),
+            steps: self.book.steps,
+        }
+    }
+
+    /// The boot file for this client, if the policy has one that fits and this architecture boots.
+    pub(crate) fn boot_file(context: &Context<'_>, address: Option<Ipv4Addr>) -> Option<BootFile> {
+        let client = context
+            .request
+            .boot
+            .as_ref()
+            .filter(|client| client.is_bootable())?;
+        let info = client.info(context.request.mac, context.link.id, address);
+        let boot = context.policy.boot_file(&info, context.link.address)?;
+        let fits =
+            !boot.file.is_empty() && boot.file.len() <= MAX_BOOT_FILE && !boot.file.contains('\0');
+        fits.then_some(boot)
+    }
+
+    /// Tells once that another server answers here.
+    pub(crate) fn foreign_server(
+        &mut self,
+        context: &Context<'_>,
+        server: Ipv4Addr,
+    ) -> Result<Answer, Discard> {
+        if self.foreign.len() >= MAX_FOREIGN_SERVERS || !self.foreign.insert(server) {
+            return Err(Discard::ForAnotherServer);
+        }
+        let event = context.event(EventKind::ForeignServer { server });
+        Ok(Answer::Done(Done {
+            reply: None,
+            events: vec![event],
+        }))
+    }
+
+    /// Puts changes into the book and the rest of the decision behind the disk.
+    pub(crate) fn pending(
+        &mut self,
+        context: &Context<'_>,
+        address: Ipv4Addr,
+        changes: Vec<LeaseChange>,
+        reply: Option<Outgoing>,
+        achieved: EventKind,
+    ) -> Answer {
+        let versions = self.in_doubt.stage(&mut self.book, &changes);
+        Answer::Pending(Pending {
+            changes,
+            versions,
+            address,
+            unix: context.now.unix,
+            reply: reply.map(Box::new),
+            happened: Vec::new(),
+            achieved: context.event(achieved),
+        })
+    }
+
+    /// Whether an address is one of ours, on whatever link.
+    pub(crate) fn is_ours(&self, address: Ipv4Addr) -> bool {
+        self.links.values().any(|link| link.address == address)
+    }
+
+    /// The subnet of the client: the relay's (RFC 2131 section 4.3.1; RFC 3527 when the relay says
+    /// more), else that of the address it renews through a router, else the link's.
+    pub(crate) fn subnet_for(&self, context: &Context<'_>) -> Result<PoolId, Discard> {
+        let request = context.request;
+        if let Some(relay) = request.relay_agent {
+            let selected = request
+                .relay_info
+                .as_ref()
+                .and_then(|info| info.link_selection);
+            let subnet = self.book.subnet_of(selected.unwrap_or(relay));
+            return subnet.ok_or(Discard::NoSubnet);
+        }
+        let renewed = request
+            .client_address
+            .filter(|address| address == context.received.source.ip());
+        let renewed = renewed.and_then(|address| self.book.subnet_of(address));
+        let subnet = renewed.or_else(|| self.book.subnet_of(context.link.address));
+        subnet.ok_or(Discard::NoSubnet)
+    }
+
+    /// The relay behind a request, checked: a host of a configured subnet and not ourselves, so that
+    /// nobody can make us send to where they like.
+    pub(crate) fn relay(&self, request: &Request) -> Result<Option<Destination>, Discard> {
+        let Some(giaddr) = request.relay_agent else {
+            return Ok(None);
+        };
+        let subnet = self.book.subnet_of(giaddr).map(|id| self.book.subnet(id));
+        let is_known = subnet.is_some_and(|subnet| subnet.is_host(giaddr));
+        if !is_known || !crate::destination::is_host(giaddr) || self.is_ours(giaddr) {
+            return Err(Discard::UnknownRelay);
+        }
+        Ok(Some(Destination::relay(giaddr)))
+    }
+}
+
+impl Context<'_> {
+    /// What we call ourselves in option 54: our address, unless the relay overrides it (RFC 5107).
+    pub(crate) fn server_id(&self) -> Ipv4Addr {
+        let info = self.request.relay_info.as_ref();
+        info.and_then(|info| info.server_override)
+            .unwrap_or(self.link.address)
+    }
+
+    pub(crate) fn event(&self, kind: EventKind) -> Event {
+        Event {
+            mac: self.request.mac,
+            link: self.link.id,
+            firmware: self
+                .request
+                .boot
+                .as_ref()
+                .map(|client| (client.firmware, client.arch)),
+            kind,
+        }
+    }
+
+    pub(crate) fn outgoing(&self, destination: Destination, reply: Reply) -> Outgoing {
+        Outgoing {
+            link: self.link.id,
+            from_port: self.received.to_port,
+            destination,
+            reply,
+        }
+    }
+
+    pub(crate) fn reply(&self, kind: MessageType) -> Reply {
+        let mut reply = Reply::to(self.request, kind);
+        reply.header().set_siaddr(self.link.address);
+        reply
+    }
+}
+
+/// Numbers about the server's state and work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// Leases in the book, ended ones included.
+    pub leases: usize,
+    /// Offers standing.
+    pub offers: usize,
+    /// Turns of inner loops since the start; per packet a small constant.
+    pub steps: u64,
+}
+
+fn links(config: &Config) -> HashMap<LinkId, Link> {
+    let links = config.links.iter();
+    links.map(|link| (link.id, link.clone())).collect()
+}
