@@ -1,0 +1,73 @@
+//! What is inside an image, in NFS's words.
+
+use nfs::{Attributes, FileKind, Status, Time};
+use squashfs::{Error, Inode, InodeKind};
+
+use super::namespace;
+use super::snapshot::ExportedGeneration;
+
+/// The attributes of an inode in a generation's tree.
+pub(super) fn attributes(generation: &ExportedGeneration, inode: &Inode) -> Attributes {
+    let time = Time {
+        seconds: inode.mtime,
+        nanos: 0,
+    };
+    Attributes {
+        kind: match inode.kind {
+            InodeKind::Directory => FileKind::Directory,
+            InodeKind::File => FileKind::Regular,
+            InodeKind::Symlink => FileKind::Symlink,
+            InodeKind::BlockDevice => FileKind::BlockDevice,
+            InodeKind::CharDevice => FileKind::CharDevice,
+            InodeKind::Fifo => FileKind::Fifo,
+            InodeKind::Socket => FileKind::Socket,
+        },
+        mode: inode.mode.into(),
+        nlink: inode.nlink,
+        uid: inode.uid,
+        gid: inode.gid,
+        size: inode.size,
+        used: inode.allocated(),
+        rdev: inode.device().unwrap_or((0, 0)),
+        fsid: generation.fsid(),
+        fileid: inode.number.into(),
+        atime: time,
+        mtime: time,
+        ctime: time,
+    }
+}
+
+/// The attributes of a generation's image file.
+pub(super) fn image_attributes(generation: &ExportedGeneration) -> Attributes {
+    let time = Time {
+        seconds: generation.archive.superblock().made,
+        nanos: 0,
+    };
+    Attributes {
+        kind: FileKind::Regular,
+        mode: 0o444,
+        nlink: 1,
+        uid: 0,
+        gid: 0,
+        size: generation.len,
+        used: generation.len,
+        rdev: (0, 0),
+        fsid: namespace::fsid(),
+        fileid: namespace::image_fileid(generation.id),
+        atime: time,
+        mtime: time,
+        ctime: time,
+    }
+}
+
+/// What a client is told of an image that cannot be read; the operator is told which and why.
+pub(super) fn failed(generation: &ExportedGeneration, error: &Error) -> Status {
+    match error {
+        Error::NotADirectory { .. } => Status::NotDir,
+        Error::NotAFile { .. } | Error::NotASymlink { .. } | Error::TooManyLinks => Status::Inval,
+        other => {
+            generation.report(other);
+            Status::Io
+        }
+    }
+}
