@@ -90,6 +90,17 @@ fn prepared(name: &str) -> Option<PathBuf> {
 }
 
 impl Root {
+    /// A copy in this folder, of the same name, in which every checked file has another content:
+    /// what a new generation of its image is made of.
+    pub fn changed(&self, folder: &Path) -> Result<Self> {
+        debian::copy(&self.folder, folder)?;
+        small::change(folder)?;
+        Ok(Self {
+            name: self.name,
+            folder: folder.to_owned(),
+        })
+    }
+
     /// The version of its newest kernel, as in `/boot/vmlinuz-<version>`.
     pub fn kernel_version(&self) -> Result<String> {
         let boot = self.folder.join("boot");

@@ -4,6 +4,7 @@
 #   lab.root=image|tree|ram   how the root must have come
 #   lab.nfs=SERVER:/PATH      an export that must refuse to be written
 #   lab.mountport=PORT        where that server answers MOUNT
+#   lab.wait=SECONDS          how long to wait before the checks, for a server that changes meanwhile
 bb=/bin/busybox
 fail() { echo "VERDICT FAIL: $*"; $bb sleep 1; $bb poweroff -f; }
 word() { for w in $($bb cat /proc/cmdline); do case $w in "$1="*) echo "${w#*=}"; return;; esac; done; }
@@ -15,6 +16,8 @@ echo "lab: init of the image runs"
 root=$(word lab.root)
 nfs=$(word lab.nfs)
 [ -n "$root" ] && [ -n "$nfs" ] || fail "the kernel command line lacks lab.root= or lab.nfs="
+
+$bb sleep "$(word lab.wait)" 2>/dev/null
 
 # 1. Every byte that we read is the byte that the image has.
 good=0
