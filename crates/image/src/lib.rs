@@ -9,6 +9,7 @@
 
 pub mod cpio;
 pub mod entry;
+pub mod initrd;
 pub mod kernel;
 pub mod modules;
 pub mod progress;
@@ -16,3 +17,8 @@ pub mod scrub;
 pub mod source;
 pub mod squash;
 pub mod tree;
+
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -16,8 +16,10 @@ pub use compression::decompress;
 pub use error::Error;
 pub use modinfo::{Modinfo, When};
 pub use tables::Tables;
+pub(crate) use tables::installed_path;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::kernel::matches;
 use crate::tree::{Kind, Tree};
@@ -42,6 +44,8 @@ pub struct Modules<'a> {
     builtin: BTreeMap<String, String>,
     /// Aliases that are plain names (`crypto-crc32c`, `fs-nfs`), and which modules have them.
     aliases: Aliases,
+    /// What modules said about themselves, so that none is unpacked twice for it.
+    known: Mutex<HashMap<String, Arc<Modinfo>>>,
 }
 
 type Aliases = HashMap<String, Vec<String>>;
@@ -56,6 +60,7 @@ impl<'a> Modules<'a> {
             files: BTreeMap::new(),
             builtin: BTreeMap::new(),
             aliases: HashMap::new(),
+            known: Mutex::new(HashMap::new()),
         };
         // As depmod's default order: what was added later and by hand comes first.
         for below in ["updates", "extra", "weak-updates", "kernel"] {
@@ -117,12 +122,19 @@ impl<'a> Modules<'a> {
     }
 
     /// What the module says about itself.
-    pub fn modinfo(&self, name: &str) -> Result<Modinfo, Error> {
+    pub fn modinfo(&self, name: &str) -> Result<Arc<Modinfo>, Error> {
+        let lock = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = lock().get(name) {
+            return Ok(Arc::clone(known));
+        }
         let object = self.read(name)?;
-        Modinfo::of_object(&object).ok_or_else(|| {
+        let modinfo = Modinfo::of_object(&object).ok_or_else(|| {
             let path = self.path(name).unwrap_or(name);
             Error::NotAModule(format!("{}/{path}", self.folder))
-        })
+        })?;
+        let modinfo = Arc::new(modinfo);
+        lock().insert(name.to_owned(), Arc::clone(&modinfo));
+        Ok(modinfo)
     }
 
     fn list(&mut self, below: &str, depth: usize) -> Result<(), Error> {

@@ -24,7 +24,7 @@ pub enum Kind {
 /// A tree of files. Paths are relative to its root, separated by `/`; `""` is the root itself.
 ///
 /// Names that are not UTF-8 are not listed: no kernel, module or firmware file has one.
-pub trait Tree {
+pub trait Tree: Sync {
     /// What `path` is, links followed; `None` when it does not exist or a link to it dangles.
     fn kind(&self, path: &str) -> io::Result<Option<Kind>>;
 

@@ -1,6 +1,7 @@
 //! A set of modules with everything that they need.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{Error, Modinfo, Modules};
 
@@ -8,7 +9,7 @@ use super::{Error, Modinfo, Modules};
 /// to is among them or part of the kernel, and so is every soft dependency that the kernel has.
 #[derive(Clone, Debug, Default)]
 pub struct Closure {
-    modules: BTreeMap<String, Modinfo>,
+    modules: BTreeMap<String, Arc<Modinfo>>,
     unknown: BTreeSet<String>,
 }
 
@@ -63,7 +64,7 @@ impl Closure {
     /// Names of the modules, sorted, with what each says about itself.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Modinfo)> {
         let modules = self.modules.iter();
-        modules.map(|(name, modinfo)| (name.as_str(), modinfo))
+        modules.map(|(name, modinfo)| (name.as_str(), modinfo.as_ref()))
     }
 
     /// How many modules there are.

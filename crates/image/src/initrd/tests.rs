@@ -1,0 +1,162 @@
+use super::*;
+use crate::kernel::{Config, Format};
+use crate::modules::tests::Source;
+
+/// A Debian-like folder of modules with two network cards, and the init program.
+struct Lab {
+    source: Source,
+    init: tempfile::NamedTempFile,
+    config: Config,
+}
+
+impl Lab {
+    fn new() -> Self {
+        let init = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(init.path(), program::static_program()).unwrap();
+        let source = Source::new()
+            .module("kernel/fs/overlay.ko", &[])
+            .module("kernel/fs/nfsv3.ko", &["depends=nfs"])
+            .module("kernel/fs/nfs.ko", &[])
+            .module("kernel/fs/squashfs.ko", &[])
+            .module("kernel/drivers/block/loop.ko", &[])
+            .module(
+                "kernel/drivers/net/ethernet/intel/e1000e.ko",
+                &["alias=pci:1"],
+            )
+            .module(
+                "kernel/drivers/net/ethernet/realtek/r8169.ko",
+                &[
+                    "firmware=rtl_nic/a.fw",
+                    "firmware=rtl_nic/gone.fw",
+                    "depends=libphy",
+                ],
+            )
+            .module(
+                "kernel/drivers/net/ethernet/bnx2x.ko",
+                &["firmware=bnx2x.fw"],
+            )
+            .module("kernel/drivers/net/ethernet/8390/pcnet_cs.ko", &[])
+            .module("kernel/drivers/net/usb/qmi_wwan.ko", &[])
+            .module("kernel/drivers/net/phy/libphy.ko", &[])
+            .module("kernel/drivers/net/phy/realtek.ko", &["depends=libphy"])
+            .module("kernel/drivers/gpu/i915.ko", &[])
+            .put(
+                "../../firmware/rtl_nic/a.fw.zst",
+                &zstd::encode_all(&b"blob"[..], 1).unwrap(),
+            );
+        Self {
+            source,
+            init,
+            config: Config::parse("CONFIG_RD_ZSTD=y\nCONFIG_BLK_DEV_INITRD=y\n"),
+        }
+    }
+
+    fn without(self, module: &str) -> Self {
+        let path = self.source.0.path().join("lib/modules/6.1").join(module);
+        std::fs::remove_file(path).unwrap();
+        self
+    }
+
+    fn with<T>(
+        &self,
+        drivers: &str,
+        use_plan: impl FnOnce(Result<Plan<'_>, InitrdError>) -> T,
+    ) -> T {
+        let tree = self.source.tree();
+        let kernel = Kernel {
+            path: "boot/vmlinuz-6.1".into(),
+            version: "6.1".into(),
+            format: Format::BzImage,
+            modules: Some("lib/modules/6.1".into()),
+            config: self.config.clone(),
+        };
+        let init = self.init.path().to_owned();
+        use_plan(Plan::new(&tree, &kernel, &init, &drivers.parse().unwrap()))
+    }
+
+    /// Names of the files, and the notes.
+    fn list(&self, drivers: &str) -> (Vec<String>, Vec<String>) {
+        self.with(drivers, |plan| {
+            let plan = plan.unwrap();
+            let mut packed = Vec::new();
+            let report = plan.write(&mut packed).unwrap();
+            assert_eq!(report.packed, packed.len() as u64);
+            let archive = zstd::decode_all(&packed[..]).unwrap();
+            assert_eq!(report.unpacked, archive.len() as u64);
+            (names(&archive), plan.notes().to_vec())
+        })
+    }
+}
+
+/// The names in a newc archive, read as the kernel reads it.
+fn names(mut archive: &[u8]) -> Vec<String> {
+    let mut names = Vec::new();
+    loop {
+        let number = |field: usize| {
+            let text = std::str::from_utf8(&archive[6 + field * 8..14 + field * 8]).unwrap();
+            usize::from_str_radix(text, 16).unwrap()
+        };
+        let (size, name_len) = (number(6), number(11));
+        let name = String::from_utf8(archive[110..109 + name_len].to_vec()).unwrap();
+        if name == "TRAILER!!!" {
+            return names;
+        }
+        names.push(name);
+        archive = &archive[(110 + name_len).next_multiple_of(4) + size.next_multiple_of(4)..];
+    }
+}
+
+#[test]
+fn an_initrd_holds_every_wired_card_and_nothing_of_other_hardware() {
+    let (names, notes) = Lab::new().list("all");
+    for name in [
+        "dev/console",
+        "newroot",
+        "init",
+        "lib/modules/6.1/modules.dep",
+        "lib/modules/6.1/kernel/fs/nfs.ko",
+        "lib/modules/6.1/kernel/drivers/net/ethernet/intel/e1000e.ko",
+        "lib/modules/6.1/kernel/drivers/net/phy/realtek.ko",
+        "lib/firmware/rtl_nic/a.fw",
+    ] {
+        assert!(names.iter().any(|n| n == name), "{name} in {names:#?}");
+    }
+    for word in ["i915", "pcnet_cs", "qmi_wwan", "bnx2x", "gone.fw", ".zst"] {
+        assert!(!names.iter().any(|n| n.contains(word)), "{word}");
+    }
+    assert!(notes[0].contains("bnx2x"), "{notes:?}");
+}
+
+#[test]
+fn listed_drivers_come_with_their_chips_and_alone() {
+    let (names, _) = Lab::new().list("r8169");
+    assert!(names.iter().any(|name| name.ends_with("/realtek.ko")));
+    assert!(!names.iter().any(|name| name.contains("e1000e")));
+    let error = Lab::new().with("rtl9999", |plan| plan.err().unwrap().to_string());
+    assert!(error.contains("no driver rtl9999"), "{error}");
+}
+
+#[test]
+fn the_same_parts_give_the_same_bytes() {
+    let write = |plan: Result<Plan<'_>, InitrdError>| {
+        let (plan, mut bytes) = (plan.unwrap(), Vec::new());
+        plan.write(&mut bytes).unwrap();
+        (bytes, plan.digest().unwrap())
+    };
+    let lab = Lab::new();
+    assert_eq!(lab.with("all", write), lab.with("all", write));
+    assert_ne!(lab.with("all", write).1, lab.with("r8169", write).1);
+}
+
+#[test]
+fn a_kernel_that_cannot_be_booted_over_the_network_is_refused() {
+    let lab = Lab::new().without("kernel/fs/overlay.ko");
+    let error = lab.with("all", |plan| plan.err().unwrap().to_string());
+    assert!(error.contains("OVERLAY_FS"), "{error}");
+}
+
+#[test]
+fn a_kernel_without_nfs_is_told_what_still_works() {
+    let (_, notes) = Lab::new().without("kernel/fs/nfsv3.ko").list("all");
+    assert!(notes[0].contains("root = \"ram\""), "{notes:?}");
+}
