@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -58,13 +58,14 @@ fn attempt() -> Result<Infallible, String> {
             modules.folder().display()
         );
     }
-    thread::scope(|scope| with_modules(scope, &modules, arguments))
+    thread::scope(|scope| with_modules(scope, &modules, arguments, &line))
 }
 
 fn with_modules<'scope>(
     scope: &'scope thread::Scope<'scope, '_>,
     modules: &'scope Modules,
     mut arguments: BootArguments,
+    line: &str,
 ) -> Result<Infallible, String> {
     // While the card's driver loads and its link comes up, the file systems load beside it.
     let mode = arguments.root;
@@ -74,32 +75,39 @@ fn with_modules<'scope>(
 
     let reporter = Reporter::start(&arguments);
     reporter.reached(Stage::Init, &format!("{} is up", card.name));
-    let joined = file_systems.join();
-    joined.map_err(|_| "loading the file systems' modules failed")?;
+    let loaded = file_systems.join();
+    loaded.map_err(|_| "loading the file systems' modules failed")?;
 
-    let (lower, archive) = thread::scope(|scope| {
-        let archive =
-            scope.spawn(|| until_done(Stage::Switched, &reporter, || overlay::fetch(&arguments)));
-        let lower = mount_root(&arguments, &reporter);
-        (lower, archive.join())
-    });
-    let archive = archive.map_err(|_| "fetching the overlay failed")?;
-    let finished =
-        lower.and_then(|lower| finish(&arguments, &card.name, lower, archive?, &reporter));
-    match finished {
-        Ok(root) => {
-            reporter.reached(Stage::Switched, "");
-            reporter.finish(Duration::from_secs(2));
-            say!("handing over to the image's init");
-            let words: Vec<OsString> = std::env::args_os().skip(1).collect();
-            switch_root::switch(&root, &words)
-        }
-        Err(reason) => {
-            reporter.failed(Stage::Switched, &reason);
-            reporter.finish(Duration::from_secs(7));
-            Err(reason)
-        }
+    let outcome = root_and_overlay(&arguments, &reporter)
+        .and_then(|(lower, archive)| finish(&arguments, &card.name, &lower, &archive, &reporter));
+    if outcome.is_ok() {
+        reporter.reached(Stage::Switched, "");
     }
+    reporter.finish(Duration::from_secs(4));
+    let root = outcome?;
+    say!("handing over to the image's init");
+    switch_root::switch(&root, &kernel_words(), line)
+}
+
+/// The words that the kernel did not know and gave to us; they are for the image's init.
+fn kernel_words() -> Vec<OsString> {
+    std::env::args_os().skip(1).collect()
+}
+
+/// Mounts the root's lower layer while the overlay is fetched.
+fn root_and_overlay(
+    arguments: &BootArguments,
+    reporter: &Reporter,
+) -> Result<(PathBuf, Vec<u8>), String> {
+    thread::scope(|scope| {
+        let archive =
+            scope.spawn(|| until_done(Stage::Switched, reporter, || overlay::fetch(arguments)));
+        let lower = mount_root(arguments, reporter)?;
+        let archive = archive
+            .join()
+            .map_err(|_| "fetching the overlay failed")??;
+        Ok((lower, archive))
+    })
 }
 
 /// The read-only root, by whichever way the arguments name.
@@ -109,7 +117,7 @@ fn mount_root(arguments: &BootArguments, reporter: &Reporter) -> Result<PathBuf,
         let image = match arguments.root {
             RootMode::Tree => return mount::nfs(arguments),
             RootMode::Image => mount::nfs(arguments)?.join("root.squashfs"),
-            RootMode::Ram => download.run(arguments)?,
+            RootMode::Ram => download.run(arguments.http(), mount::image_file)?,
         };
         mount::squashfs(&image).inspect_err(|_| {
             if arguments.root == RootMode::Image {
@@ -123,17 +131,20 @@ fn mount_root(arguments: &BootArguments, reporter: &Reporter) -> Result<PathBuf,
 fn finish(
     arguments: &BootArguments,
     card: &str,
-    lower: PathBuf,
-    archive: Vec<u8>,
+    lower: &Path,
+    archive: &[u8],
     reporter: &Reporter,
 ) -> Result<PathBuf, String> {
-    let root = mount::overlay(&lower)?;
+    let told = |stage| move |reason: &String| reporter.failed(stage, reason);
+    let root = mount::overlay(lower).inspect_err(told(Stage::Mounted))?;
     reporter.reached(Stage::Mounted, &format!("root={}", arguments.root.as_str()));
-    let entries = overlay::unpack(&archive, &root)?;
+    let entries = overlay::unpack(archive, &root).inspect_err(told(Stage::Switched))?;
     say!("the root is mounted, with {entries} entries of this client's own");
+    mount::devices(&root).inspect_err(told(Stage::Switched))?;
     let keys = HostKeys::start(&root);
     client::leave_behind(arguments, card)
-        .map_err(|error| format!("leaving the client program in /run: {error}"))?;
+        .map_err(|error| format!("leaving the client program in /run: {error}"))
+        .inspect_err(told(Stage::Switched))?;
     keys.finish();
     Ok(root)
 }

@@ -1,9 +1,12 @@
 //! Messages for the person in front of the machine.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::fs::OFlags;
 use rustix::time::{ClockId, clock_gettime};
@@ -38,12 +41,43 @@ pub(crate) fn line(text: &str) {
     let line = format!("netbootd {seconds:>3}.{tenths}s  {text}\n");
     let mut consoles = CONSOLES.lock().unwrap_or_else(PoisonError::into_inner);
     for console in consoles.iter_mut() {
-        // A console that cannot be written to has nobody to tell.
-        let _ = console.write_all(line.as_bytes());
+        write(console, line.as_bytes());
     }
     if consoles.is_empty() {
         let _ = std::io::stderr().write_all(line.as_bytes());
     }
+}
+
+/// Writes what the console takes. A slow one is waited for, for a fifth of a second; one that
+/// takes nothing has nobody to tell.
+fn write(console: &mut File, mut text: &[u8]) {
+    for _ in 0..40 {
+        match console.write(text) {
+            Ok(written) if written < text.len() => text = &text[written..],
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            _ => return,
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Runs `work`, and says every 15 seconds that it still does.
+pub(crate) fn patiently<T>(what: &str, work: impl FnOnce() -> T) -> T {
+    let (done, waiting) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let started = Instant::now();
+            while waiting.recv_timeout(Duration::from_secs(15)) == Err(RecvTimeoutError::Timeout) {
+                line(&format!(
+                    "still {what}, for {} s now",
+                    started.elapsed().as_secs()
+                ));
+            }
+        });
+        let result = work();
+        drop(done);
+        result
+    })
 }
 
 /// Says one line on the console; `format!` syntax.

@@ -1,7 +1,8 @@
 //! Mode `ram`: the whole image over HTTP into memory.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::net::SocketAddrV4;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use model::BootArguments;
 
 use crate::http::{self, Answer, HttpError, Patience};
 use crate::retry::Failure;
-use crate::{mount, say};
+use crate::say;
 
 const PATIENCE: Patience = Patience {
     connect: Duration::from_secs(3),
@@ -40,12 +41,16 @@ impl Download {
         }
     }
 
-    /// Fetches what is missing. Called again after a failure, it asks for the rest only.
-    pub(crate) fn run(&mut self, arguments: &BootArguments) -> Result<PathBuf, Failure> {
-        let from = format!("http://{}{}", arguments.http(), self.path);
+    /// Fetches what is missing. Called again after a failure, it asks for the rest only. `create`
+    /// makes the file, once its size is known.
+    pub(crate) fn run(
+        &mut self,
+        server: SocketAddrV4,
+        create: impl FnOnce(u64) -> Result<(File, PathBuf), Failure>,
+    ) -> Result<PathBuf, Failure> {
+        let from = format!("http://{server}{}", self.path);
         let broken = |error: HttpError| Failure::Passing(format!("fetching {from}: {error}"));
-        let mut answer =
-            http::get(arguments.http(), &self.path, self.have, PATIENCE).map_err(broken)?;
+        let mut answer = http::get(server, &self.path, self.have, PATIENCE).map_err(broken)?;
         self.check(&answer, &from)?;
         let (mut file, path) = match self.file.take() {
             Some(open) => open,
@@ -94,7 +99,6 @@ impl Download {
     }
 
     fn copy(&mut self, answer: &mut Answer, file: &mut File) -> std::io::Result<()> {
-        use std::io::{Seek, SeekFrom};
         file.seek(SeekFrom::Start(self.have))?;
         let mut buffer = vec![0; 256 * 1024];
         let (started, at_start) = (Instant::now(), self.have);
@@ -123,49 +127,107 @@ impl Download {
     }
 }
 
-fn create(size: u64) -> Result<(File, PathBuf), Failure> {
-    let available = std::fs::read_to_string("/proc/meminfo")
-        .ok()
-        .and_then(|text| memory_available(&text));
-    if let Some(available) = available.filter(|available| *available < size) {
-        return Err(Failure::Final(format!(
-            "the image takes {:.0} MiB and this machine has {:.0} MiB of memory free: boot it with root=image or root=tree",
-            size as f64 / MIB,
-            available as f64 / MIB
-        )));
-    }
-    let create = || {
-        let path = mount::memory(size)?.join("root.squashfs");
-        let file = File::options()
-            .create(true)
-            .truncate(true)
-            .read(true)
-            .write(true)
-            .open(&path)?;
-        Ok((file, path))
-    };
-    create().map_err(|error: std::io::Error| {
-        Failure::Final(format!("making room for the image in memory: {error}"))
-    })
-}
-
-/// Bytes, from the text of `/proc/meminfo`.
-fn memory_available(meminfo: &str) -> Option<u64> {
-    let line = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
-    Some(kib * 1024)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::{SocketAddr, TcpListener};
+    use std::thread::JoinHandle;
+
     use super::*;
 
+    /// Answers one request after the other as told; joins to the requests' heads.
+    fn server(answers: &'static [&'static str]) -> (SocketAddrV4, JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let SocketAddr::V4(address) = listener.local_addr().unwrap() else {
+            unreachable!("bound to an IPv4 address");
+        };
+        let thread = std::thread::spawn(move || {
+            let answer = |text: &&str| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut request = [0; 4096];
+                let length = stream.read(&mut request).unwrap();
+                stream.write_all(text.as_bytes()).unwrap();
+                String::from_utf8_lossy(&request[..length]).into_owned()
+            };
+            answers.iter().map(answer).collect()
+        });
+        (address, thread)
+    }
+
+    fn download() -> Download {
+        Download {
+            path: "/x".into(),
+            file: None,
+            have: 0,
+            size: 0,
+        }
+    }
+
+    fn in_temporary_file(name: &str) -> (File, PathBuf) {
+        let path = std::env::temp_dir().join(format!("init-{name}-{}", std::process::id()));
+        let mut options = File::options();
+        options.read(true).write(true).create(true).truncate(true);
+        (options.open(&path).unwrap(), path)
+    }
+
+    fn failure(result: Result<PathBuf, Failure>) -> &'static str {
+        match result {
+            Err(Failure::Passing(_)) => "passing",
+            Err(Failure::Refused(_)) => "refused",
+            Err(Failure::Final(_)) => "final",
+            Ok(_) => "none",
+        }
+    }
+
     #[test]
-    fn free_memory_is_read_from_meminfo() {
-        let text = "MemTotal:  100 kB\nMemFree: 7 kB\nMemAvailable:     64 kB\n";
-        assert_eq!(memory_available(text), Some(65536));
-        assert_eq!(memory_available("MemTotal: 1 kB\n"), None);
+    fn a_broken_download_goes_on_where_it_broke_off() {
+        let (address, thread) = server(&[
+            "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123",
+            "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 4-9/10\r\nContent-Length: 6\r\n\r\n456789",
+        ]);
+        let mut download = download();
+        let first = download.run(address, |_| Ok(in_temporary_file("resume")));
+        assert_eq!(failure(first), "passing");
+        let path = download
+            .run(address, |_| unreachable!("there is a file"))
+            .unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"0123456789");
+        std::fs::remove_file(path).unwrap();
+        assert!(thread.join().unwrap()[1].contains("Range: bytes=4-\r\n"));
+    }
+
+    #[test]
+    fn a_server_without_ranges_is_read_from_the_start_again() {
+        let (address, thread) = server(&[
+            "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n01",
+            "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n0123",
+        ]);
+        let mut download = download();
+        let first = download.run(address, |_| Ok(in_temporary_file("again")));
+        assert_eq!(failure(first), "passing");
+        let path = download
+            .run(address, |_| unreachable!("there is a file"))
+            .unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"0123");
+        std::fs::remove_file(path).unwrap();
+        thread.join().unwrap();
+    }
+
+    #[test]
+    fn an_answer_that_is_no_image_takes_no_memory() {
+        for (answer, want) in [
+            (["HTTP/1.1 404 Not Found\r\n\r\n"].as_slice(), "refused"),
+            (&["HTTP/1.1 503 Busy\r\n\r\n"], "passing"),
+            (&["HTTP/1.1 200 OK\r\n\r\nhello"], "refused"),
+            (
+                &["HTTP/1.1 206 X\r\nContent-Range: bytes 7-9/10\r\n\r\n"],
+                "refused",
+            ),
+            (&["SSH-2.0-OpenSSH\r\n\r\n"], "passing"),
+        ] {
+            let (address, thread) = server(answer);
+            let result = download().run(address, |_| unreachable!("no room is asked for"));
+            assert_eq!(failure(result), want, "{answer:?}");
+            thread.join().unwrap();
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Mounting: the kernel's own file systems, and the image's root in its three modes.
 
 use std::ffi::CString;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::net::TcpStream;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
@@ -15,7 +15,7 @@ use rustix::mount::MountFlags;
 use crate::loop_device::LoopDevice;
 use crate::modules::Modules;
 use crate::retry::Failure;
-use crate::say;
+use crate::{console, say};
 
 /// Where the initrd keeps what the root is made of. These mounts stay under the new root, out of
 /// sight: nothing in the running system can unmount what it stands on.
@@ -31,10 +31,10 @@ const CONNECT: Duration = Duration::from_secs(3);
 pub(crate) fn kernel_file_systems() -> Result<(), String> {
     let quiet = MountFlags::NOSUID | MountFlags::NODEV;
     let strict = quiet | MountFlags::NOEXEC;
+    devices(Path::new("/"))?;
     for (kind, target, flags, data) in [
         ("proc", "/proc", strict, ""),
         ("sysfs", "/sys", strict, ""),
-        ("devtmpfs", "/dev", MountFlags::NOSUID, "mode=0755"),
         // As systemd mounts it; programs may run from it, because the client program does.
         ("tmpfs", "/run", quiet, "mode=0755,size=20%,nr_inodes=800k"),
     ] {
@@ -45,6 +45,24 @@ pub(crate) fn kernel_file_systems() -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Mounts `/dev` of a root. The kernel has one devtmpfs, so each mount shows the same devices; the
+/// image's own nodes are none, because its file system is mounted without them.
+pub(crate) fn devices(root: &Path) -> Result<(), String> {
+    let target = root.join("dev");
+    let failed = |error: io::Error| format!("mounting devtmpfs on {}: {error}", target.display());
+    folder(&target, 0o755).map_err(failed)?;
+    match mount(
+        "devtmpfs",
+        &target,
+        "devtmpfs",
+        MountFlags::NOSUID,
+        "mode=0755",
+    ) {
+        Ok(()) | Err(Errno::BUSY) => Ok(()),
+        Err(error) => Err(failed(error.into())),
+    }
 }
 
 /// Modules that the root in this mode stands on, in the order in which they are wanted.
@@ -79,14 +97,17 @@ pub(crate) fn nfs(arguments: &BootArguments) -> Result<PathBuf, Failure> {
     // The kernel's own mount waits for minutes on a server that is silent; this one says so.
     TcpStream::connect_timeout(&server.into(), CONNECT).map_err(|error| {
         Failure::Passing(format!(
-            "the NFS server {}:{} does not answer: {error}. Is netbootd running there, and does a firewall let TCP {} pass?",
+            "the NFS server {}:{} does not answer: {error}. Is netbootd running there, does a firewall let TCP {} pass, does the switch port forward yet?",
             server.0, server.1, server.1
         ))
     })?;
     let target =
         part("nfs").map_err(|error| Failure::Final(format!("making {PARTS}/nfs: {error}")))?;
     let flags = MountFlags::RDONLY | MountFlags::NODEV;
-    match mount(&source, &target, "nfs", flags, &nfs_options(arguments)) {
+    let result = console::patiently(&format!("waiting for NFS to mount {source}"), || {
+        mount(&source, &target, "nfs", flags, &nfs_options(arguments))
+    });
+    match result {
         Ok(()) => {
             set_read_ahead(&target);
             Ok(target)
@@ -153,12 +174,47 @@ pub(crate) fn squashfs(image: &Path) -> Result<PathBuf, Failure> {
     }
 }
 
-/// A tmpfs for the image of mode `ram`, `bytes` large.
-pub(crate) fn memory(bytes: u64) -> io::Result<PathBuf> {
-    let target = part("memory")?;
-    let data = format!("mode=0700,size={}", bytes.next_multiple_of(4096) + 65536);
-    mount("netbootd-image", &target, "tmpfs", MountFlags::NODEV, &data)?;
-    Ok(target)
+/// An empty file in memory for the image of mode `ram`, which is `bytes` large.
+pub(crate) fn image_file(bytes: u64) -> Result<(File, PathBuf), Failure> {
+    // What the system needs beside the image, to start at all.
+    const SPARE: u64 = 128 << 20;
+    let available = fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| memory_available(&text));
+    if let Some(available) = available.filter(|available| *available < bytes.saturating_add(SPARE))
+    {
+        return Err(Failure::Final(format!(
+            "the image takes {} MiB and this machine has {} MiB of memory free: boot it with root image or tree",
+            bytes >> 20,
+            available >> 20
+        )));
+    }
+    let create = || {
+        let target = part("memory")?;
+        let size = bytes.next_multiple_of(4096) + 65536;
+        let data = format!("mode=0700,size={size}");
+        mount("netbootd-image", &target, "tmpfs", MountFlags::NODEV, &data)?;
+        let path = target.join("root.squashfs");
+        let mut options = File::options();
+        let file = options
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)?;
+        Ok((file, path))
+    };
+    create().map_err(|error: io::Error| {
+        Failure::Final(format!("making room for the image in memory: {error}"))
+    })
+}
+
+/// Bytes, from the text of `/proc/meminfo`.
+fn memory_available(meminfo: &str) -> Option<u64> {
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
 }
 
 /// A writable root over `lower`, all changes in memory. Returns where.
@@ -262,5 +318,12 @@ mod tests {
         assert_eq!(sorted(Errno::ACCESS), "refused");
         assert_eq!(sorted(Errno::NOENT), "refused");
         assert_eq!(sorted(Errno::NODEV), "final");
+    }
+
+    #[test]
+    fn free_memory_is_read_from_meminfo() {
+        let text = "MemTotal:  100 kB\nMemFree: 7 kB\nMemAvailable:     64 kB\n";
+        assert_eq!(memory_available(text), Some(65536));
+        assert_eq!(memory_available("MemTotal: 1 kB\n"), None);
     }
 }

@@ -9,7 +9,7 @@ use model::BootArguments;
 
 use crate::http::{self, Patience};
 use crate::retry::Failure;
-use crate::{cpio, say, unpack};
+use crate::{console, cpio, say, unpack};
 
 const PATIENCE: Patience = Patience {
     connect: Duration::from_secs(3),
@@ -80,7 +80,8 @@ impl HostKeys {
     /// Waits for them. Without keys the machine still boots; only ssh to it does not work.
     pub(crate) fn finish(self) {
         for (kind, child) in self.0 {
-            match child.wait_with_output() {
+            let what = format!("waiting for ssh-keygen to make the {kind} host key");
+            match console::patiently(&what, || child.wait_with_output()) {
                 Ok(output) if output.status.success() => {}
                 Ok(output) => say!(
                     "no {kind} ssh host key: ssh-keygen ended with {}: {}",

@@ -24,9 +24,15 @@ const RAMFS: FsWord = 0x8584_58f6;
 const TMPFS: FsWord = 0x0102_1994;
 
 /// Moves into `root` and becomes its init, which gets `arguments` (what the kernel gave to us).
-/// Returns only the reason why that did not work.
-pub(crate) fn switch(root: &Path, arguments: &[OsString]) -> Result<Infallible, String> {
-    for name in ["dev", "proc", "sys", "run"] {
+/// `init=` on the kernel's command `line` names one to try first. Returns only the reason why
+/// that did not work.
+pub(crate) fn switch(
+    root: &Path,
+    arguments: &[OsString],
+    line: &str,
+) -> Result<Infallible, String> {
+    // Its /dev is mounted already; ours stays behind, out of sight.
+    for name in ["proc", "sys", "run"] {
         let target = root.join(name);
         let step = |error: io::Error| format!("moving /{name} into the new root: {error}");
         fs::create_dir_all(&target).map_err(step)?;
@@ -40,7 +46,7 @@ pub(crate) fn switch(root: &Path, arguments: &[OsString]) -> Result<Infallible, 
     rustix::process::chroot(".").map_err(|error| step("chroot", error))?;
     rustix::process::chdir("/").map_err(|error| step("chdir", error))?;
     let mut tried = Vec::new();
-    for init in CANDIDATES {
+    for init in asked_for(line).into_iter().chain(CANDIDATES) {
         let error = Command::new(init).args(arguments).exec();
         tried.push(format!("{init}: {error}"));
     }
@@ -48,6 +54,15 @@ pub(crate) fn switch(root: &Path, arguments: &[OsString]) -> Result<Infallible, 
         "the image has no init that starts ({}). Is it a whole system, built for this processor?",
         tried.join("; ")
     ))
+}
+
+/// The last `init=` on the command line, as the kernel reads it without an initrd.
+fn asked_for(line: &str) -> Option<&str> {
+    let mut words = line.split_ascii_whitespace().rev();
+    words.find_map(|word| {
+        word.strip_prefix("init=")
+            .filter(|path| path.starts_with('/'))
+    })
 }
 
 /// Runs a program with `root` as its `/`. Returns only why it did not start.
@@ -91,5 +106,16 @@ fn remove_below(folder: &Path, device: u64) {
         } else {
             let _ = fs::remove_file(&path);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_may_name_the_init() {
+        assert_eq!(asked_for("quiet init=/a rdinit=/b init=/c"), Some("/c"));
+        assert_eq!(asked_for("init= rdinit=/b"), None);
     }
 }
