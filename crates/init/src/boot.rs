@@ -12,7 +12,7 @@ use rustix::system::RebootCommand;
 
 use crate::download::Download;
 use crate::modules::Modules;
-use crate::overlay::{self, HostKeys};
+use crate::overlay::{self, HostKey};
 use crate::report::Reporter;
 use crate::retry::until_done;
 use crate::{client, console, mount, network, say, switch_root};
@@ -141,11 +141,11 @@ fn finish(
     let entries = overlay::unpack(archive, &root).inspect_err(told(Stage::Switched))?;
     say!("the root is mounted, with {entries} entries of this client's own");
     mount::devices(&root).inspect_err(told(Stage::Switched))?;
-    let keys = HostKeys::start(&root);
+    let key = HostKey::start(&root);
     client::leave_behind(arguments, card)
         .map_err(|error| format!("leaving the client program in /run: {error}"))
         .inspect_err(told(Stage::Switched))?;
-    keys.finish();
+    key.finish();
     Ok(root)
 }
 

@@ -47,10 +47,14 @@ pub(crate) fn unpack(archive: &[u8], root: &Path) -> Result<usize, String> {
     Ok(entries.len())
 }
 
-/// ssh host keys being made.
-pub(crate) struct HostKeys(Vec<(&'static str, Child)>);
+/// The kind of key that every ssh client of the last ten years knows. One is enough, and each
+/// more would cost a boot as long.
+const KEY: &str = "ed25519";
 
-impl HostKeys {
+/// An ssh host key being made.
+pub(crate) struct HostKey(Option<Child>);
+
+impl HostKey {
     /// Starts the image's own `ssh-keygen` when the image has an ssh server and neither it nor
     /// the overlay brings keys. Images are scrubbed of theirs, because all clients would share
     /// them.
@@ -62,46 +66,40 @@ impl HostKeys {
             .any(|name| name.starts_with("ssh_host_") && name.ends_with("_key"));
         let keygen = root.join("usr/bin/ssh-keygen");
         let wanted = folder.is_dir() && !has_keys && fs::symlink_metadata(keygen).is_ok();
-        let kinds: &[&'static str] = if wanted { &["ed25519", "ecdsa"] } else { &[] };
+        if !wanted {
+            return Self(None);
+        }
+        let child = keygen_command(root).spawn();
         Self(
-            kinds
-                .iter()
-                .filter_map(|kind| match keygen_command(root, kind).spawn() {
-                    Ok(child) => Some((*kind, child)),
-                    Err(error) => {
-                        say!("ssh-keygen did not start: {error}");
-                        None
-                    }
-                })
-                .collect(),
+            child
+                .inspect_err(|error| say!("ssh-keygen did not start: {error}"))
+                .ok(),
         )
     }
 
-    /// Waits for them. Without keys the machine still boots; only ssh to it does not work.
+    /// Waits for it. Without a key the machine still boots; only ssh to it does not work.
     pub(crate) fn finish(self) {
-        for (kind, child) in self.0 {
-            let what = format!("waiting for ssh-keygen to make the {kind} host key");
-            match console::patiently(&what, || child.wait_with_output()) {
-                Ok(output) if output.status.success() => {}
-                Ok(output) => say!(
-                    "no {kind} ssh host key: ssh-keygen ended with {}: {}",
-                    output.status,
-                    String::from_utf8_lossy(&output.stderr).trim()
-                ),
-                Err(error) => say!("no {kind} ssh host key: {error}"),
-            }
+        let Some(child) = self.0 else { return };
+        match console::patiently("waiting for ssh-keygen", || child.wait_with_output()) {
+            Ok(output) if output.status.success() => {}
+            Ok(output) => say!(
+                "no ssh host key: ssh-keygen ended with {}: {}",
+                output.status,
+                String::from_utf8_lossy(&output.stderr).trim()
+            ),
+            Err(error) => say!("no ssh host key: {error}"),
         }
     }
 }
 
 /// This very program, asked to run `ssh-keygen` inside the new root.
-fn keygen_command(root: &Path, kind: &str) -> Command {
+fn keygen_command(root: &Path) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command
         .arg("in-root")
         .arg(root)
-        .args(["/usr/bin/ssh-keygen", "-q", "-t", kind, "-N", "", "-f"])
-        .arg(format!("/etc/ssh/ssh_host_{kind}_key"))
+        .args(["/usr/bin/ssh-keygen", "-q", "-t", KEY, "-N", "", "-f"])
+        .arg(format!("/etc/ssh/ssh_host_{KEY}_key"))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
