@@ -347,3 +347,6 @@ impl std::fmt::Debug for Caches {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
