@@ -90,6 +90,23 @@ impl Lab {
         Ok(Client { namespace, mac })
     }
 
+    /// A machine on a link of its own behind `router`, which has `address` (a /24) there.
+    pub fn client_behind(&self, router: &Client, address: Ipv4Addr) -> Result<Client> {
+        let member = self.next_member();
+        let namespace = Namespace::new()?;
+        let port = format!("far{member}");
+        let mac = mac(member);
+        let inside = &router.namespace;
+        inside.ip(&format!(
+            "link add {port} type veth peer name eth0 netns {} address {mac}",
+            namespace.holder()
+        ))?;
+        inside.ip(&format!("address add {address}/24 dev {port}"))?;
+        inside.ip(&format!("link set {port} up"))?;
+        namespace.ip("link set eth0 up")?;
+        Ok(Client { namespace, mac })
+    }
+
     /// A tap on the link for a virtual machine: its name, and the MAC address of the machine.
     pub fn tap(&self) -> Result<(String, String)> {
         let member = self.next_member();

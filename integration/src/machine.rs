@@ -18,14 +18,17 @@ pub enum Firmware {
     Bios,
     /// OVMF; the card has no ROM, so EDK2's own PXE stack asks, and gets an iPXE from the server.
     Uefi,
+    /// OVMF told to boot over HTTP only: its first file comes from a URL, not over TFTP.
+    UefiHttp,
 }
 
 impl Firmware {
-    /// `bios` or `uefi`.
+    /// `bios`, `uefi` or `uefi-http`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Bios => "bios",
             Self::Uefi => "uefi",
+            Self::UefiHttp => "uefi-http",
         }
     }
 }
@@ -74,13 +77,19 @@ impl Machine {
                 // Without graphics, SeaBIOS and the iPXE in the card's ROM speak on the serial port.
                 qemu.args(["-machine", "pc,graphics=off", "-boot", "n"]);
             }
-            Firmware::Uefi => {
+            Firmware::Uefi | Firmware::UefiHttp => {
                 device.push_str(",romfile=,bootindex=1");
                 let variables = uefi_variables(lab, &tap)?;
                 qemu.args(["-machine", "q35", "-drive"])
                     .arg("if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd")
                     .arg("-drive")
                     .arg(format!("if=pflash,format=raw,unit=1,file={}", variables.display()));
+            }
+        }
+        if firmware == Firmware::UefiHttp {
+            for pxe in ["IPv4PXESupport", "IPv6PXESupport"] {
+                qemu.arg("-fw_cfg")
+                    .arg(format!("name=opt/org.tianocore/{pxe},string=no"));
             }
         }
         qemu.args(["-device", &device]);

@@ -1,12 +1,13 @@
 //! DHCP, asked by clients that nobody here wrote.
 
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use integration::clients::dhcp::{Lease, dhclient, udhcpc};
 use integration::clients::{http, tftp};
 use integration::subject::names;
-use integration::{Client, Lab, Mode, Neighbour, Server, Setup, in_lab, roots};
+use integration::{Client, Lab, Mode, Neighbour, Process, Server, Setup, in_lab, roots};
 
 /// What iPXE says that it can do (option 175): HTTP, menus, bzImage, PXE.
 const IPXE_FEATURES: &str = "0xaf:130101270101180101210101";
@@ -155,5 +156,34 @@ fn in_proxy_mode_the_other_server_leases_and_we_never_do() {
             "{lease:?}"
         );
         server.must_run()
+    });
+}
+
+#[test]
+fn a_client_behind_a_relay_gets_an_address_of_its_own_network() {
+    serving(|lab, _| {
+        let relay = lab.client()?;
+        relay.set_address("192.168.67.3".parse()?)?;
+        let client = lab.client_behind(&relay, names::RELAY.parse()?)?;
+        lab.server().ip("route add 10.1.0.0/24 via 192.168.67.3")?;
+        let mut agent = relay.command("dnsmasq")?;
+        agent.args([
+            "--keep-in-foreground",
+            "--log-facility=-",
+            "--user=root",
+            "--port=0",
+        ]);
+        agent.args(["--conf-file=/dev/null", "--pid-file=", "--log-dhcp"]);
+        agent.arg(format!("--dhcp-relay={},{}", names::RELAY, Lab::SERVER));
+        let mut agent = Process::start(&mut agent, &lab.folder().join("relay.log"))?;
+        agent.until_printed("DHCP relay", Duration::from_secs(10))?;
+
+        let lease = lease(lab, &client, &UEFI)?;
+        let (first, last): (Ipv4Addr, Ipv4Addr) =
+            (names::FAR_POOL.0.parse()?, names::FAR_POOL.1.parse()?);
+        ensure!((first..=last).contains(&lease.address()?), "{lease:?}");
+        ensure!(lease.routers() == names::RELAY, "{lease:?}");
+        ensure!(lease.boot_file() == Some("snponly.efi"), "{lease:?}");
+        Ok(())
     });
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: the one test command. Its last lines are the test runner's own summary.
 
 use anyhow::Result;
+use integration::roots;
 
 use crate::command::{answers, cargo, run};
 use crate::{build, workspace};
@@ -24,6 +25,10 @@ pub(crate) fn all(arguments: &Arguments) -> Result<()> {
     let root = workspace::is_root();
     if root {
         build::programs()?;
+        // Made here, not in the first test that wants one: this takes minutes and the network.
+        eprintln!("the roots that clients boot, made once from Debian's packages");
+        roots::small()?;
+        roots::full()?;
     } else {
         eprintln!("note: not root, so the lab's tests (package `integration`) are left out");
     }

@@ -125,6 +125,11 @@ impl Lease {
         Ok(self.must("mask", &["subnet", "new_subnet_mask"])?.parse()?)
     }
 
+    /// The routers, separated by spaces; empty if none was named.
+    pub fn routers(&self) -> &str {
+        self.value(&["router", "new_routers"]).unwrap_or("")
+    }
+
     /// The server that leased it (option 54).
     pub fn server(&self) -> Result<Ipv4Addr> {
         let names = ["serverid", "new_dhcp_server_identifier"];

@@ -109,6 +109,10 @@ pub mod names {
     pub const HOST: (&str, &str) = ("nas", "192.168.67.5");
     /// The pool, first and last address.
     pub const POOL: (&str, &str) = ("192.168.67.20", "192.168.67.90");
+    /// The pool of the network behind a relay, a /24.
+    pub const FAR_POOL: (&str, &str) = ("10.1.0.20", "10.1.0.90");
+    /// The relay's address in its network.
+    pub const RELAY: &str = "10.1.0.1";
 }
 
 /// A running server under test.

@@ -84,6 +84,13 @@ fn text(lab: &Lab, setup: &Setup<'_>) -> Result<String> {
     writeln!(text, "\n[interfaces.{}]", Lab::BRIDGE)?;
     writeln!(text, "mode = \"{}\"", setup.mode.as_str())?;
     writeln!(text, "pool = [\"{first}-{last}\"]")?;
+    let (first, last) = names::FAR_POOL;
+    writeln!(text, "\n[subnets.\"10.1.0.0/24\"]")?;
+    writeln!(
+        text,
+        "pool = [\"{first}-{last}\"]\nrouter = {:?}",
+        names::RELAY
+    )?;
     writeln!(text, "\n[boot]\nroot = \"{}\"", setup.root)?;
     writeln!(text, "kernel_arguments = {:?}", setup.kernel_words(2049))?;
     if let Some(image) = setup.image {

@@ -53,13 +53,23 @@ fn text(setup: &Setup<'_>, files: &Path) -> Result<String> {
         Mode::Full => {
             let (first, last) = names::POOL;
             writeln!(text, "dhcp-range={first},{last},12h")?;
+            let (first, last) = names::FAR_POOL;
+            writeln!(text, "dhcp-range=set:far,{first},{last},255.255.255.0,12h")?;
+            writeln!(text, "dhcp-option=tag:far,option:router,{}", names::RELAY)?;
             writeln!(text, "dhcp-authoritative")?;
             writeln!(text, "dhcp-match=set:uefi,option:client-arch,7")?;
             // iPXE need not wait for a proxy: we are the only server.
             writeln!(text, "dhcp-option=tag:ipxe,encap:175,176,1b")?;
             writeln!(text, "dhcp-boot=tag:ipxe,{script}")?;
             writeln!(text, "dhcp-boot=tag:!ipxe,tag:uefi,snponly.efi")?;
-            writeln!(text, "dhcp-boot=tag:!ipxe,tag:!uefi,undionly.kpxe")?;
+            writeln!(
+                text,
+                "dhcp-boot=tag:!ipxe,tag:!uefi,tag:!http,undionly.kpxe"
+            )?;
+            writeln!(text, "dhcp-vendorclass=set:http,HTTPClient")?;
+            writeln!(text, "dhcp-option-force=tag:http,60,HTTPClient")?;
+            let loader = format!("http://{}/loader/ipxe.efi", Lab::SERVER);
+            writeln!(text, "dhcp-boot=tag:http,tag:!ipxe,{loader}")?;
         }
         Mode::Proxy => {
             writeln!(text, "dhcp-range=192.168.67.0,proxy,255.255.255.0")?;
