@@ -1,5 +1,7 @@
 //! Record marking: RPC messages on a stream (RFC 5531 section 11).
 
+use std::ops::Range;
+
 use crate::Discard;
 
 /// Longest record we take, in bytes. A read-only server is never sent much.
@@ -9,7 +11,7 @@ pub const MAX_RECORD: usize = 64 * 1024;
 const HEADER: usize = 4;
 /// A whole record of one fragment fits, so that there is always room to read on.
 const MAX_BUFFER: usize = MAX_RECORD + HEADER;
-/// What a connection that is idle or sends small calls keeps.
+/// What a connection that sends small calls keeps.
 const MIN_BUFFER: usize = 4096;
 const LAST_FRAGMENT: u32 = 1 << 31;
 
@@ -30,6 +32,7 @@ pub struct Records {
     record_end: usize,
     parsed: usize,
     received: usize,
+    latest: Range<usize>,
 }
 
 impl Records {
@@ -39,7 +42,9 @@ impl Records {
     }
 
     /// Where to read the next bytes into. Never empty once [`Records::next_record`] has said `None`.
+    /// What was given out before may be overwritten.
     pub fn space(&mut self) -> &mut [u8] {
+        self.latest = 0..0;
         self.compact();
         if self.received == self.buffer.len() {
             let len = (self.buffer.len() * 2).clamp(MIN_BUFFER, MAX_BUFFER);
@@ -82,9 +87,16 @@ impl Records {
             if header & LAST_FRAGMENT != 0 {
                 let record = self.start..self.record_end;
                 (self.start, self.record_end) = (self.parsed, self.parsed);
+                self.latest = record.clone();
                 return Ok(Some(&self.buffer[record]));
             }
         }
+    }
+
+    /// The record that [`Records::next_record`] gave last, for a second look; empty once
+    /// [`Records::space`] has been called.
+    pub fn latest(&self) -> &[u8] {
+        &self.buffer[self.latest.clone()]
     }
 
     /// Whether a record has begun and not ended. A peer that leaves it so is cut off in time.
@@ -92,9 +104,9 @@ impl Records {
         self.received > self.start
     }
 
-    /// Gives memory back while nothing is expected; cheap to call, and never in the way.
+    /// Gives all memory back unless a record has begun; for connections that have fallen silent.
     pub fn shrink(&mut self) {
-        if !self.is_partial() && self.buffer.len() > MIN_BUFFER {
+        if !self.is_partial() {
             *self = Self::default();
         }
     }
@@ -199,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idle_connection_keeps_little() {
+    fn a_silent_connection_keeps_nothing() {
         let mut records = Records::new();
         assert_eq!(records.buffer.len(), 0);
         let stream = fragment(&[0; 60_000], true);
@@ -213,9 +225,10 @@ mod tests {
             assert!(records.is_partial());
             records.shrink();
         }
-        assert!(records.next_record().unwrap().is_some());
+        assert_eq!(records.next_record(), Ok(Some(&[0; 60_000][..])));
+        assert_eq!(records.latest(), [0; 60_000]);
         assert!(!records.is_partial());
         records.shrink();
-        assert_eq!(records.buffer.len(), 0);
+        assert_eq!((records.buffer.len(), records.latest().len()), (0, 0));
     }
 }

@@ -1,0 +1,123 @@
+//! The sockets of NFS, MOUNT and the port mapper.
+//!
+//! ```text
+//!   listener(s) ──► Connection ──► ::nfs::serve ──► ExportedFiles
+//!   one task per connection:  read ─► answer every whole record ─► send, in order ─► read …
+//!                                       │ needs the disk or a decompressor
+//!                                       └──► a blocking thread, a bounded number at a time
+//! ```
+//!
+//! Nothing is read from a peer while replies to it wait to be sent, so a peer that does not drain
+//! costs one reply buffer and no more. READs of plain image files leave by `sendfile` from the page
+//! cache; what is not in the cache is fetched on a blocking thread first. A panic in a call ends
+//! that connection only.
+
+mod accept;
+mod bind;
+mod connection;
+mod counters;
+mod eager;
+mod port_mapper;
+mod session;
+mod transmit;
+
+use std::fs::File;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::nfs::{FileToken, Ports, ReadOnlyFs};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+pub use bind::{Sockets, bind};
+pub use counters::{ClientFigures, Counters};
+
+/// How long connections may go on with what they are sending once the service is told to stop.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Files to serve, some of which may be sent straight from the disk.
+pub trait ExportedFiles: ReadOnlyFs + Send + Sync {
+    /// The open file behind the token of a [`FileRange`](::nfs::FileRange) just returned; `None` if
+    /// its generation has gone meanwhile, which costs the client a reconnection.
+    fn file(&self, token: FileToken) -> Option<Arc<File>>;
+}
+
+/// Called with the client and the tidied path when a client has been given a root handle.
+pub type OnMount = Arc<dyn Fn(SocketAddr, &[u8]) + Send + Sync>;
+
+/// What can be set.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Ports that the port mapper tells.
+    pub ports: Ports,
+    /// Most connections at once; half of them from one address. Further ones are closed at once.
+    pub max_connections: usize,
+    /// Most calls at once on blocking threads.
+    pub max_blocking: usize,
+    /// A record that has begun must end within this.
+    pub record_timeout: Duration,
+    /// Calls and bytes per client.
+    pub counters: Arc<Counters>,
+}
+
+impl Options {
+    /// Bounds that suit a room of clients, NFS and MOUNT on one port.
+    pub fn new(port: u16) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            ports: Ports {
+                nfs: port,
+                mount: port,
+            },
+            max_connections: 4096,
+            max_blocking: (cores * 4).clamp(8, 64),
+            record_timeout: Duration::from_secs(60),
+            counters: Arc::default(),
+        }
+    }
+}
+
+/// What all connections share.
+struct Service {
+    options: Options,
+    files: Arc<dyn ExportedFiles>,
+    on_mount: OnMount,
+    blocking: Arc<Semaphore>,
+}
+
+/// Serves until `shutdown` is ready, then lets connections finish the reply they are sending.
+///
+/// `listeners` all answer every program on TCP; `udp` answers the port mapper. Must run on a tokio
+/// runtime with time and io enabled. Returns an error only if the sockets cannot be used at all.
+pub async fn serve(
+    options: Options,
+    listeners: Vec<TcpListener>,
+    udp: Option<UdpSocket>,
+    files: Arc<dyn ExportedFiles>,
+    on_mount: OnMount,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let service = Arc::new(Service {
+        blocking: Arc::new(Semaphore::new(options.max_blocking)),
+        options,
+        files,
+        on_mount,
+    });
+    let (stop, stopped) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    tokio::select! {
+        () = shutdown => {}
+        result = accept::accept(&service, &listeners, &mut connections, stopped) => result?,
+        result = port_mapper::answer(&service, udp) => result?,
+    }
+    drop(listeners);
+    // Nobody may be left to tell, and that is fine.
+    let _ = stop.send(true);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(GRACE, drained).await;
+    Ok(())
+}

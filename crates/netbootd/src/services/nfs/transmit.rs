@@ -1,0 +1,95 @@
+//! Sending replies: bytes from memory, and pieces of files from the page cache.
+
+use std::fs::File;
+use std::io::{self, IoSliceMut};
+use std::num::NonZeroU64;
+use std::os::unix::fs::FileExt;
+use std::time::Duration;
+
+use rustix::fs::Advice;
+use rustix::io::ReadWriteFlags;
+use rustix::net::SendFlags;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::session::Piece;
+
+/// A peer that takes nothing for so long has gone; it will connect again if it has not.
+const STALLED: Duration = Duration::from_secs(60);
+/// The page cache is asked once per this many bytes.
+const PROBE: u64 = 128 * 1024;
+/// How much is fetched beyond a piece that was not in the page cache, in bytes.
+const AHEAD: u64 = 2 << 20;
+
+/// Sends all bytes. With `more`, they wait in the socket for what follows.
+pub(super) async fn bytes(stream: &TcpStream, bytes: &[u8], more: bool) -> io::Result<()> {
+    let mut flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    if more {
+        flags |= SendFlags::MORE;
+    }
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let send = || Ok(rustix::net::send(stream, rest, flags)?);
+        let sent = drained(stream.async_io(Interest::WRITABLE, send)).await?;
+        rest = rest.get(sent..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// Sends a piece of a file without copying it into user space.
+pub(super) async fn piece(stream: &TcpStream, piece: &Piece) -> io::Result<()> {
+    let mut offset = piece.range.offset;
+    let end = offset + u64::from(piece.range.len);
+    while offset < end {
+        let before = offset;
+        let send = || {
+            let left = (end - offset) as usize;
+            Ok(rustix::fs::sendfile(
+                stream,
+                &piece.file,
+                Some(&mut offset),
+                left,
+            )?)
+        };
+        drained(stream.async_io(Interest::WRITABLE, send)).await?;
+        if offset == before {
+            // The head has promised more. Nothing but closing the connection is true now.
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    bytes(stream, &[0; 3][..piece.padding.min(3)], false).await
+}
+
+async fn drained(sent: impl Future<Output = io::Result<usize>>) -> io::Result<usize> {
+    match timeout(STALLED, sent).await {
+        Ok(sent) => sent,
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+/// Whether the piece is in the page cache, as far as a probe here and there can tell.
+pub(super) fn is_cached(piece: &Piece) -> bool {
+    probes(piece).all(|offset| {
+        let byte = &mut [0];
+        let buffers = &mut [IoSliceMut::new(byte)];
+        rustix::io::preadv2(&piece.file, buffers, offset, ReadWriteFlags::NOWAIT) == Ok(1)
+    })
+}
+
+/// Brings the piece, and what will be asked for next, into the page cache. Blocks.
+pub(super) fn fetch(piece: &Piece) -> io::Result<()> {
+    let file: &File = &piece.file;
+    let len = NonZeroU64::new(u64::from(piece.range.len) + AHEAD);
+    // Advice only: whether it is taken is told by the reads below.
+    let _ = rustix::fs::fadvise(file, piece.range.offset, len, Advice::WillNeed);
+    probes(piece).try_for_each(|offset| file.read_exact_at(&mut [0], offset))
+}
+
+/// Offsets at which to probe: one in every [`PROBE`] bytes, and the last byte.
+fn probes(piece: &Piece) -> impl Iterator<Item = u64> {
+    let start = piece.range.offset;
+    let end = start + u64::from(piece.range.len);
+    let within = (start..end).step_by(PROBE as usize);
+    within.chain((end > start).then(|| end - 1))
+}
