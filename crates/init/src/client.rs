@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use model::{BootArguments, Report, Stage};
 
-use crate::report;
+use crate::{lease, report};
 
 /// Below the new root, until it is `/`.
 const FOLDER: &str = "run/netbootd";
@@ -22,6 +22,7 @@ const USAGE: &str = "\
 The netbootd client program.
 
 Usage: client running   tell the server that this machine has come up
+       client lease     keep renewing the lease of this machine's address
        client status    show what this machine was booted from
 ";
 
@@ -79,6 +80,9 @@ fn status_text(arguments: &BootArguments, card: &str) -> String {
 pub(crate) fn run(words: &[String]) -> ExitCode {
     let result = match words.first().map(String::as_str) {
         Some("running") => running(),
+        Some("lease") => boot_arguments()
+            .and_then(|arguments| lease::keep(&arguments))
+            .map(|never| match never {}),
         Some("status") => status(),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");
@@ -101,10 +105,14 @@ pub(crate) fn run(words: &[String]) -> ExitCode {
 /// Tries for a while: the server may be starting again.
 const TRIES: u32 = 8;
 
-fn running() -> Result<(), String> {
+fn boot_arguments() -> Result<BootArguments, String> {
     let path = Path::new("/").join(FOLDER).join(BOOT);
     let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let arguments = BootArguments::parse(&text).map_err(|error| error.to_string())?;
+    BootArguments::parse(&text).map_err(|error| error.to_string())
+}
+
+fn running() -> Result<(), String> {
+    let arguments = boot_arguments()?;
     let uptime = fs::read_to_string("/proc/uptime").unwrap_or_default();
     let seconds = uptime.split('.').next().unwrap_or_default();
     let report = Report {

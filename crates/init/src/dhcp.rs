@@ -63,19 +63,25 @@ fn round(
 ) -> std::io::Result<Option<ClientNetwork>> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 68))?;
     socket.set_broadcast(true)?;
-    let mut xid = [0; 4];
-    rustix::rand::getrandom(&mut xid, rustix::rand::GetRandomFlags::empty())?;
+    let xid = random()?;
     let seconds = u16::try_from(asking_for.as_secs()).unwrap_or(u16::MAX);
     let everyone = (Ipv4Addr::BROADCAST, 67);
-    socket.send_to(&encode(DISCOVER, mac, xid, seconds, None), everyone)?;
+    let message = |kind, wanted| Message {
+        kind,
+        mac,
+        xid,
+        seconds,
+        wanted,
+    };
+    socket.send_to(&message(DISCOVER, Wanted::Any).encode(), everyone)?;
     let Some(offer) = wait(&socket, patience, |bytes| {
         decode(bytes, mac, xid).filter(|reply| reply.kind == OFFER)
     })?
     else {
         return Ok(None);
     };
-    let wanted = Some((offer.network.address, offer.server));
-    socket.send_to(&encode(REQUEST, mac, xid, seconds, wanted), everyone)?;
+    let wanted = Wanted::Offered(offer.network.address, offer.server);
+    socket.send_to(&message(REQUEST, wanted).encode(), everyone)?;
     let answer = wait(&socket, patience, |bytes| {
         decode(bytes, mac, xid).filter(|reply| reply.kind == ACK || reply.kind == NAK)
     })?;
@@ -115,42 +121,108 @@ fn wait(
     }
 }
 
+/// What a server says to a client that asks to keep its address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Renewal {
+    /// It is the client's for this long.
+    Kept(Duration),
+    /// It is no longer the client's.
+    TakenBack,
+    /// Nobody answered.
+    Silence,
+}
+
+/// Asks whichever server holds the lease to prolong it (RFC 2131 section 4.3.2, REBINDING). The
+/// card is in use under this address, and nothing about it is changed.
+pub(crate) fn renew(
+    mac: MacAddr,
+    address: Ipv4Addr,
+    patience: Duration,
+) -> std::io::Result<Renewal> {
+    // Bound to the address, so that the answer, sent to it, arrives, and that the broadcast
+    // leaves by its card.
+    let socket = UdpSocket::bind((address, 68))?;
+    socket.set_broadcast(true)?;
+    let message = Message {
+        kind: REQUEST,
+        mac,
+        xid: random()?,
+        seconds: 0,
+        wanted: Wanted::Held(address),
+    };
+    socket.send_to(&message.encode(), (Ipv4Addr::BROADCAST, 67))?;
+    let answer = wait(&socket, patience, |bytes| {
+        decode(bytes, mac, message.xid).filter(|reply| reply.kind == ACK || reply.kind == NAK)
+    })?;
+    Ok(match answer {
+        Some(reply) if reply.kind == ACK => Renewal::Kept(reply.lasts),
+        Some(_) => Renewal::TakenBack,
+        None => Renewal::Silence,
+    })
+}
+
+fn random() -> std::io::Result<[u8; 4]> {
+    let mut bytes = [0; 4];
+    rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
+    Ok(bytes)
+}
+
 #[derive(Debug, PartialEq)]
 struct Reply {
     kind: u8,
     server: Ipv4Addr,
     network: ClientNetwork,
+    lasts: Duration,
 }
 
-fn encode(
+/// Which address a message is about.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Any,
+    /// The address and the server that offered it.
+    Offered(Ipv4Addr, Ipv4Addr),
+    /// The address that the client uses.
+    Held(Ipv4Addr),
+}
+
+struct Message {
     kind: u8,
     mac: MacAddr,
     xid: [u8; 4],
     seconds: u16,
-    wanted: Option<(Ipv4Addr, Ipv4Addr)>,
-) -> Vec<u8> {
-    // op, htype, hlen, hops; xid; secs; flags with the broadcast bit; addresses; chaddr.
-    let mut message = vec![1, 1, 6, 0];
-    message.extend(xid);
-    message.extend(seconds.to_be_bytes());
-    message.extend([0x80, 0]);
-    message.extend([0; 16]);
-    message.extend(mac.0);
-    message.resize(236, 0);
-    message.extend(COOKIE);
-    message.extend([53, 1, kind]);
-    // Not the client identifier: the loader that leased before us sent none that we know.
-    if let Some((address, server)) = wanted {
-        message.extend([50, 4]);
-        message.extend(address.octets());
-        message.extend([54, 4]);
-        message.extend(server.octets());
+    wanted: Wanted,
+}
+
+impl Message {
+    fn encode(&self) -> Vec<u8> {
+        // op, htype, hlen, hops; xid; secs; flags; ciaddr and three more addresses; chaddr.
+        let mut message = vec![1, 1, 6, 0];
+        message.extend(self.xid);
+        message.extend(self.seconds.to_be_bytes());
+        let (broadcast, held) = match self.wanted {
+            Wanted::Held(address) => (0, address),
+            _ => (0x80, Ipv4Addr::UNSPECIFIED),
+        };
+        message.extend([broadcast, 0]);
+        message.extend(held.octets());
+        message.extend([0; 12]);
+        message.extend(self.mac.0);
+        message.resize(236, 0);
+        message.extend(COOKIE);
+        message.extend([53, 1, self.kind]);
+        // Not the client identifier: the loader that leased before us sent none that we know.
+        if let Wanted::Offered(address, server) = self.wanted {
+            message.extend([50, 4]);
+            message.extend(address.octets());
+            message.extend([54, 4]);
+            message.extend(server.octets());
+        }
+        message.extend([60, 8]);
+        message.extend(b"netbootd");
+        message.extend([55, 5, 1, 3, 6, 12, 51, 255]);
+        message.resize(message.len().max(300), 0);
+        message
     }
-    message.extend([60, 8]);
-    message.extend(b"netbootd");
-    message.extend([55, 4, 1, 3, 6, 12, 255]);
-    message.resize(message.len().max(300), 0);
-    message
 }
 
 /// Reads an answer to us; `None` for anything else, for one without an address (a proxy's), and
@@ -185,9 +257,12 @@ fn decode(bytes: &[u8], mac: MacAddr, xid: [u8; 4]) -> Option<Reply> {
     let yours = Ipv4Addr::from(<[u8; 4]>::try_from(&fixed[16..20]).ok()?);
     (kind == NAK || !yours.is_unspecified()).then_some(())?;
     let mask = address(1).map_or(u32::MAX << 8, u32::from);
+    // A server that names no time gives none (RFC 2131 section 4.3.1 asks it to).
+    let lasts = options[51].and_then(|bytes| Some(u32::from_be_bytes(bytes.try_into().ok()?)));
     Some(Reply {
         kind,
         server: address(54)?,
+        lasts: Duration::from_secs(lasts.unwrap_or(0).into()),
         network: ClientNetwork {
             address: yours,
             prefix_len: mask.leading_ones() as u8,
@@ -204,8 +279,19 @@ mod tests {
     const MAC: MacAddr = MacAddr([0x52, 0x54, 0, 0, 0, 1]);
     const XID: [u8; 4] = [1, 2, 3, 4];
 
+    fn message(kind: u8, wanted: Wanted) -> Vec<u8> {
+        let message = Message {
+            kind,
+            mac: MAC,
+            xid: XID,
+            seconds: 7,
+            wanted,
+        };
+        message.encode()
+    }
+
     fn reply(options: &[u8]) -> Vec<u8> {
-        let mut bytes = encode(DISCOVER, MAC, XID, 0, None);
+        let mut bytes = message(DISCOVER, Wanted::Any);
         bytes[0] = 2;
         bytes[16..20].copy_from_slice(&[10, 0, 0, 9]);
         bytes.truncate(240);
@@ -214,8 +300,8 @@ mod tests {
     }
 
     const OFFERED: &[u8] = &[
-        53, 1, 2, 54, 4, 10, 0, 0, 1, 0, 1, 4, 255, 255, 254, 0, 3, 4, 10, 0, 0, 2, 6, 8, 10, 0, 0,
-        3, 10, 0, 0, 4, 255,
+        53, 1, 2, 54, 4, 10, 0, 0, 1, 51, 4, 0, 0, 14, 16, 0, 1, 4, 255, 255, 254, 0, 3, 4, 10, 0,
+        0, 2, 6, 8, 10, 0, 0, 3, 10, 0, 0, 4, 255,
     ];
 
     #[test]
@@ -228,6 +314,7 @@ mod tests {
         assert_eq!(offer.network.address, Ipv4Addr::new(10, 0, 0, 9));
         assert_eq!(offer.network.prefix_len, 23);
         assert_eq!(offer.network.gateway, Some(Ipv4Addr::new(10, 0, 0, 2)));
+        assert_eq!(offer.lasts, Duration::from_secs(3600));
         assert_eq!(offer.network.dns, Some(Ipv4Addr::new(10, 0, 0, 3)));
     }
 
@@ -256,13 +343,23 @@ mod tests {
 
     #[test]
     fn a_request_names_the_offer_and_is_as_long_as_old_servers_want() {
-        let wanted = Some((Ipv4Addr::new(10, 0, 0, 9), Ipv4Addr::new(10, 0, 0, 1)));
-        let bytes = encode(REQUEST, MAC, XID, 7, wanted);
+        let wanted = Wanted::Offered(Ipv4Addr::new(10, 0, 0, 9), Ipv4Addr::new(10, 0, 0, 1));
+        let bytes = message(REQUEST, wanted);
         assert!(bytes.len() >= 300);
         assert_eq!(
             &bytes[240..255],
             [53, 1, 3, 50, 4, 10, 0, 0, 9, 54, 4, 10, 0, 0, 1]
         );
         assert_eq!(bytes[10], 0x80, "broadcast flag");
+    }
+
+    #[test]
+    fn a_renewal_names_the_address_in_use_and_asks_for_no_broadcast() {
+        let bytes = message(REQUEST, Wanted::Held(Ipv4Addr::new(10, 0, 0, 9)));
+        assert_eq!(bytes[10..16], [0, 0, 10, 0, 0, 9]);
+        assert!(
+            !bytes[240..].starts_with(&[53, 1, 3, 50]),
+            "no requested address"
+        );
     }
 }

@@ -3,7 +3,7 @@
 //! It is one static file with two faces. As process 1 it is `/init` of the initrd: it loads
 //! modules, brings up the network card that booted, mounts the image's root read-only with a
 //! tmpfs over it, unpacks what the server renders for this client, and hands over. As
-//! `/run/netbootd/client` it reports that the machine runs, and shows what it was booted from.
+//! `/run/netbootd/client` it reports that the machine runs, keeps its lease, and shows what it was booted from.
 //!
 //! ```text
 //! mount ─ modules ─ network ─┬─ mount root ──┬─ overlay ─ host keys ─ switch_root
@@ -21,6 +21,7 @@ mod cpio;
 mod dhcp;
 mod download;
 mod http;
+mod lease;
 mod loop_device;
 mod modules;
 mod mount;
