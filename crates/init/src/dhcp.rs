@@ -210,7 +210,9 @@ impl Message {
         message.resize(236, 0);
         message.extend(COOKIE);
         message.extend([53, 1, self.kind]);
-        // Not the client identifier: the loader that leased before us sent none that we know.
+        // The client identifier that iPXE leased under, and nearly every other client too.
+        message.extend([61, 7, 1]);
+        message.extend(self.mac.0);
         if let Wanted::Offered(address, server) = self.wanted {
             message.extend([50, 4]);
             message.extend(address.octets());
@@ -347,9 +349,10 @@ mod tests {
         let bytes = message(REQUEST, wanted);
         assert!(bytes.len() >= 300);
         assert_eq!(
-            &bytes[240..255],
-            [53, 1, 3, 50, 4, 10, 0, 0, 9, 54, 4, 10, 0, 0, 1]
+            bytes[240..252],
+            [53, 1, 3, 61, 7, 1, 0x52, 0x54, 0, 0, 0, 1]
         );
+        assert_eq!(bytes[252..264], [50, 4, 10, 0, 0, 9, 54, 4, 10, 0, 0, 1]);
         assert_eq!(bytes[10], 0x80, "broadcast flag");
     }
 

@@ -120,8 +120,11 @@ fn nfs_options(arguments: &BootArguments) -> String {
     let port = arguments.nfs_port;
     // nolock: no lockd or statd is asked for. nocto and actimeo: a generation never changes.
     // hard: a running client waits for its server, however long that takes.
+    // Not noacl: overlayfs asks its lower layer for ACLs when a user who does not own a file opens
+    // or runs it, and takes "there are none here" (EOPNOTSUPP) for a refusal. The server has to
+    // answer NFS_ACL's GETACL, if only with an empty list.
     format!(
-        "addr={},vers=3,proto=tcp,mountproto=tcp,port={port},mountport={port},nolock,noacl,nocto,\
+        "addr={},vers=3,proto=tcp,mountproto=tcp,port={port},mountport={port},nolock,nocto,\
          hard,timeo=150,retrans=3,rsize=1048576,actimeo=3600",
         arguments.server
     )
