@@ -1,6 +1,10 @@
 //! A network namespace without a name.
 //!
-//! It is held by one sleeping process that the kernel kills with us, so no clean-up can be missed.
+//! It is held by a shell that waits for the end of its input, which we hold: when this is dropped,
+//! and when we die of whatever, the shell kills everything that runs in the namespace, and the
+//! kernel takes the namespace and its interfaces. (A death signal from the kernel alone would not
+//! do: a program that changes its user, as dnsmasq does, loses it.)
+//!
 //! A mount namespace goes with it: its own `/sys` (which shows the namespace's interfaces) and its
 //! own empty `/run`, because a socket file there would reach servers outside the lab.
 
@@ -18,8 +22,18 @@ pub struct Namespace {
     holder: Child,
 }
 
-const HOLD: &str = "mount -t tmpfs tmpfs /run && mount -t sysfs sysfs /sys \
-                    && ip link set lo up && echo ready && exec sleep infinity";
+/// What the holder does. It outlives Ctrl-C, which reaches everybody in the terminal, to clean up.
+const HOLD: &str = r#"
+trap '' INT TERM HUP
+mount -t tmpfs tmpfs /run && mount -t sysfs sysfs /sys && ip link set lo up && echo ready && cat
+# net:[4026531840], and the brackets would be a pattern to find.
+own=$(readlink /proc/self/ns/net | tr '[]' '??')
+for each in $(find /proc -maxdepth 3 -path '/proc/[0-9]*/ns/net' -lname "$own" 2>/dev/null); do
+    process=${each#/proc/}
+    process=${process%/ns/net}
+    [ "$process" = $$ ] || kill -KILL "$process" 2>/dev/null
+done
+"#;
 
 impl Namespace {
     /// A fresh one, its loopback interface up and nothing else in it.
@@ -27,10 +41,10 @@ impl Namespace {
         if !rustix::process::geteuid().is_root() {
             bail!("the lab makes network namespaces, and so needs root");
         }
-        let mut holder = Command::new(tool("setpriv")?)
-            .args(["--pdeathsig", "KILL", "unshare", "--net", "--mount"])
-            .args(["--propagation", "private", "sh", "-c", HOLD])
-            .stdin(Stdio::null())
+        let mut holder = Command::new(tool("unshare")?)
+            .args(["--net", "--mount", "--propagation", "private"])
+            .args(["sh", "-c", HOLD])
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .context("cannot start unshare")?;
@@ -75,7 +89,7 @@ impl Namespace {
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        let _ = self.holder.kill();
+        drop(self.holder.stdin.take());
         let _ = self.holder.wait();
     }
 }

@@ -5,11 +5,12 @@ use std::fs;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 use crate::lab::{Client, Lab};
-use crate::process::{Ran, ran};
+use crate::process::{Process, ran, until};
 
 /// What a DHCP client was given, as it tells its hook script.
 #[derive(Debug)]
@@ -41,7 +42,11 @@ pub fn udhcpc(lab: &Lab, client: &Client, words: &[&str]) -> Result<Option<Lease
         .args(words);
     let lease = lease_file(lab, client);
     let answer = ran(command.env("LAB_LEASE", &lease))?;
-    read(&lease, &answer, "lease failed")
+    match answer.code {
+        Some(0) => read(&lease).map(Some),
+        Some(1) => Ok(None),
+        _ => bail!("udhcpc fails:\n{}", answer.everything()),
+    }
 }
 
 /// Asks with ISC's `dhclient`, which sends `config` (its own language) too.
@@ -50,22 +55,27 @@ pub fn dhclient(lab: &Lab, client: &Client, config: &str) -> Result<Option<Lease
     let configured = lease.with_extension("dhclient.conf");
     fs::write(&configured, config)?;
     let mut command = client.command("dhclient")?;
-    command
-        .args(["-1", "-v", "-cf"])
-        .arg(configured)
-        .arg("-sf")
-        .arg(hook(lab)?);
-    // It goes to the background once it has a lease, and is told to go away right after.
+    command.args(["-1", "-d", "-v", "-cf"]).arg(configured);
+    command.arg("-sf").arg(hook(lab)?);
     command.args(["-lf", "/run/dhclient.leases", "-pf", "/run/dhclient.pid"]);
     command
         .arg("-e")
         .arg(format!("LAB_LEASE={}", lease.display()))
         .arg("eth0");
-    let answer = ran(&mut command)?;
-    let _ = ran(client
-        .command("dhclient")?
-        .args(["-x", "-pf", "/run/dhclient.pid"]));
-    read(&lease, &answer, "No DHCPOFFERS received")
+    let mut dhclient = Process::start(&mut command, &lease.with_extension("dhclient.log"))?;
+    // It stays with its lease; it ends by itself only when nobody leases anything.
+    let ended = until(
+        Duration::from_secs(90),
+        "dhclient to get a lease or none",
+        || {
+            let ended = dhclient.ended()?.is_some();
+            Ok((ended || lease.exists()).then_some(ended))
+        },
+    )?;
+    if ended && !lease.exists() {
+        return Ok(None);
+    }
+    read(&lease).map(Some)
 }
 
 fn hook(lab: &Lab) -> Result<PathBuf> {
@@ -82,25 +92,15 @@ fn lease_file(lab: &Lab, client: &Client) -> PathBuf {
         .join(format!("lease-{}", client.mac().replace(':', "-")))
 }
 
-fn read(file: &PathBuf, answer: &Ran, nothing: &str) -> Result<Option<Lease>> {
-    let Ok(text) = fs::read_to_string(file) else {
-        if answer.code != Some(0)
-            && (answer.everything().contains(nothing) || answer.code == Some(1))
-        {
-            return Ok(None);
-        }
-        bail!(
-            "the DHCP client says neither lease nor none:\n{}",
-            answer.everything()
-        );
-    };
+fn read(file: &PathBuf) -> Result<Lease> {
+    let text = fs::read_to_string(file).context("the DHCP client called no hook")?;
     fs::remove_file(file)?;
     let values = text
         .lines()
         .filter_map(|line| line.split_once('='))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    Ok(Some(Lease { values }))
+    Ok(Lease { values })
 }
 
 impl Lease {
