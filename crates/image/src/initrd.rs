@@ -19,6 +19,8 @@ mod report;
 
 pub use drivers::Drivers;
 pub use packing::Packing;
+#[cfg(test)]
+pub(crate) use program::static_program;
 pub use program::{InitError, find_init};
 pub use report::{Part, Report};
 
@@ -128,6 +130,11 @@ impl<'a> Plan<'a> {
     /// How the initrd will be packed.
     pub fn packing(&self) -> Packing {
         self.packing
+    }
+
+    /// SHA-256 of the `init` program, in hexadecimal.
+    pub fn init_sha256(&self) -> String {
+        hex(&Sha256::digest(&self.init))
     }
 
     /// SHA-256 of the archive before packing and of how it will be packed: two plans with the

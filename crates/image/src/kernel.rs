@@ -7,6 +7,8 @@ mod version;
 
 pub use config::{Config, Setting};
 pub use format::Format;
+#[cfg(test)]
+pub(crate) use format::bz_image;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -327,11 +329,8 @@ mod tests {
 
         /// A kernel as Debian lays it out.
         fn kernel(self, version: &str) -> Self {
-            self.put(
-                &format!("boot/vmlinuz-{version}"),
-                &format::bz_image(version),
-            )
-            .put(&format!("lib/modules/{version}/modules.order"), b"")
+            self.put(&format!("boot/vmlinuz-{version}"), &bz_image(version))
+                .put(&format!("lib/modules/{version}/modules.order"), b"")
         }
 
         fn find(&self, wanted: Option<&str>) -> Result<Kernel, FindError> {
@@ -361,7 +360,7 @@ mod tests {
     fn a_kernel_without_its_modules_is_passed_over() {
         let source = Source::new()
             .kernel("6.1.0-9-amd64")
-            .put("boot/vmlinuz-6.9", &format::bz_image("6.9"));
+            .put("boot/vmlinuz-6.9", &bz_image("6.9"));
         assert_eq!(source.find(None).unwrap().version, "6.1.0-9-amd64");
         let error = source.find(Some("6.9")).unwrap_err().to_string();
         assert!(
@@ -389,7 +388,7 @@ mod tests {
     #[test]
     fn the_kernels_own_word_counts_more_than_its_name() {
         let source = Source::new()
-            .put("boot/vmlinuz-linux", &format::bz_image("6.12.4-arch1-1"))
+            .put("boot/vmlinuz-linux", &bz_image("6.12.4-arch1-1"))
             .put("usr/lib/modules/6.12.4-arch1-1/modules.order", b"");
         let kernel = source.find(None).unwrap();
         assert_eq!(kernel.modules.unwrap(), "usr/lib/modules/6.12.4-arch1-1");

@@ -7,16 +7,30 @@
 //! The daemon and the command line share this crate; it knows nothing of sockets, protocols or clients.
 #![forbid(unsafe_code)]
 
+pub mod build;
+pub mod catalogue;
 pub mod cpio;
 pub mod entry;
 pub mod initrd;
 pub mod kernel;
+pub mod manifest;
 pub mod modules;
 pub mod progress;
 pub mod scrub;
 pub mod source;
 pub mod squash;
 pub mod tree;
+
+pub use build::{BuildError, BuildOptions, build};
+
+/// The image's root file system.
+pub const ROOT_FILE: &str = "root.squashfs";
+/// The kernel.
+pub const KERNEL_FILE: &str = "vmlinuz";
+/// Our initrd.
+pub const INITRD_FILE: &str = "initrd.img";
+/// What is written down about a generation, [`manifest::Manifest`] as JSON.
+pub const MANIFEST_FILE: &str = "manifest.json";
 
 /// Bytes as lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {

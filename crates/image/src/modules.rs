@@ -223,6 +223,7 @@ fn underscored(name: &str) -> String {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    pub(crate) use super::modinfo::object;
     use super::*;
     use crate::tree::Directory;
 
@@ -242,7 +243,7 @@ pub(crate) mod tests {
         }
 
         pub(crate) fn module(self, path: &str, modinfo: &[&str]) -> Self {
-            self.put(path, &modinfo::object(modinfo))
+            self.put(path, &object(modinfo))
         }
 
         pub(crate) fn tree(&self) -> Directory {
@@ -252,25 +253,25 @@ pub(crate) mod tests {
 
     #[test]
     fn packed_modules_are_unpacked_and_named_as_the_kernel_does() {
-        let object = modinfo::object(&["license=GPL", "depends=a"]);
+        let plain = object(&["license=GPL", "depends=a"]);
         let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-        std::io::Write::write_all(&mut gzip, &object).unwrap();
+        std::io::Write::write_all(&mut gzip, &plain).unwrap();
         let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
-        std::io::Write::write_all(&mut xz, &object).unwrap();
+        std::io::Write::write_all(&mut xz, &plain).unwrap();
         let source = Source::new()
-            .put("kernel/a/plain-one.ko", &object)
+            .put("kernel/a/plain-one.ko", &plain)
             .put("kernel/b/gz.ko.gz", &gzip.finish().unwrap())
             .put("kernel/c/xz.ko.xz", &xz.finish().unwrap())
             .put(
                 "kernel/d/zst.ko.zst",
-                &zstd::encode_all(&object[..], 1).unwrap(),
+                &zstd::encode_all(&plain[..], 1).unwrap(),
             );
         let tree = source.tree();
         let modules = Modules::open(&tree, "lib/modules/6.1").unwrap();
         let names: Vec<_> = modules.names().collect();
         assert_eq!(names, ["gz", "plain_one", "xz", "zst"]);
         for name in names {
-            assert_eq!(modules.read(name).unwrap(), object, "{name}");
+            assert_eq!(modules.read(name).unwrap(), plain, "{name}");
         }
     }
 

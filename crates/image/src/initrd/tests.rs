@@ -12,7 +12,7 @@ struct Lab {
 impl Lab {
     fn new() -> Self {
         let init = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(init.path(), program::static_program()).unwrap();
+        std::fs::write(init.path(), static_program()).unwrap();
         let source = Source::new()
             .module("kernel/fs/overlay.ko", &[])
             .module("kernel/fs/nfsv3.ko", &["depends=nfs"])

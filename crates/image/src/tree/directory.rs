@@ -48,6 +48,12 @@ impl Directory {
         }
     }
 
+    /// Opens the regular file `path` for reading and writing, in order to lock it.
+    pub(crate) fn open_to_lock(&self, path: &str) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::NOFOLLOW;
+        Ok(File::from(self.openat(path, flags)?))
+    }
+
     fn openat(&self, path: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
         let path = match path.trim_start_matches('/') {
             "" => ".",

@@ -1,0 +1,142 @@
+//! What is written down about a generation: `manifest.json` beside its files.
+
+use model::{GenerationId, ImageName};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::initrd;
+use crate::kernel;
+
+/// The layout of [`Manifest`]; grows when a reader of the old one would misunderstand.
+pub const FORMAT: u32 = 1;
+
+/// One generation of an image: what it is made of and of what it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The image.
+    pub name: ImageName,
+    /// Derived from the content of the three files, see [`generation_id`].
+    pub generation: GenerationId,
+    /// When it was built, seconds since 1970.
+    pub created: u64,
+    /// What it was built from, as it was given.
+    pub source: String,
+    /// Version of netbootd that built it.
+    pub built_by: String,
+    /// The kernel.
+    pub kernel: KernelRecord,
+    /// The three files.
+    pub files: Files,
+    /// What is in `root.squashfs`.
+    pub root: RootRecord,
+    /// What is in `initrd.img`.
+    pub initrd: initrd::Report,
+    /// Digest of the initrd's content before packing, see [`initrd::Plan::digest`].
+    pub initrd_content: String,
+    /// SHA-256 of the `init` program in the initrd.
+    pub init_sha256: String,
+    /// What of the source is not in the image.
+    #[serde(default)]
+    pub left_out: Vec<LeftOut>,
+}
+
+/// The kernel of a generation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelRecord {
+    /// `uname -r`.
+    pub version: String,
+    /// Where it was in the source.
+    pub path: String,
+    /// How a loader starts it.
+    pub format: kernel::Format,
+}
+
+/// The files that clients fetch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Files {
+    /// `root.squashfs`.
+    pub root: FileRecord,
+    /// `vmlinuz`.
+    pub kernel: FileRecord,
+    /// `initrd.img`.
+    pub initrd: FileRecord,
+}
+
+impl Files {
+    /// Name and record of each.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &FileRecord)> {
+        [
+            (crate::ROOT_FILE, &self.root),
+            (crate::KERNEL_FILE, &self.kernel),
+            (crate::INITRD_FILE, &self.initrd),
+        ]
+        .into_iter()
+    }
+}
+
+/// One file's size and content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Length in bytes.
+    pub bytes: u64,
+    /// SHA-256 in lower-case hexadecimal.
+    pub sha256: String,
+}
+
+/// What is in `root.squashfs`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootRecord {
+    /// `zstd`, `gzip`, …
+    pub compression: String,
+    /// Bytes of file content in one block.
+    pub block_size: u32,
+    /// Files, folders, links and nodes.
+    pub inodes: u32,
+    /// Regular files among them.
+    pub files: u32,
+    /// What these hold, in bytes, before compression.
+    pub file_bytes: u64,
+}
+
+/// What one rule left out of the image.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// The rule.
+    pub rule: String,
+    /// Why.
+    pub reason: String,
+    /// How many names.
+    pub entries: u64,
+    /// How many bytes of files.
+    pub bytes: u64,
+}
+
+/// The generation that these contents make: the first 16 bytes of the SHA-256 of the three SHA-256
+/// in this order.
+pub fn generation_id(root: [u8; 32], kernel: [u8; 32], initrd: [u8; 32]) -> GenerationId {
+    let digest = Sha256::new()
+        .chain_update(root)
+        .chain_update(kernel)
+        .chain_update(initrd)
+        .finalize();
+    let mut id = [0; 16];
+    id.copy_from_slice(&digest[..16]);
+    GenerationId(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_file_counts_for_the_generation() {
+        let id = generation_id([1; 32], [2; 32], [3; 32]);
+        assert_eq!(id, generation_id([1; 32], [2; 32], [3; 32]));
+        assert_ne!(id, generation_id([9; 32], [2; 32], [3; 32]));
+        assert_ne!(id, generation_id([1; 32], [9; 32], [3; 32]));
+        assert_ne!(id, generation_id([1; 32], [2; 32], [9; 32]));
+        assert_ne!(id, generation_id([2; 32], [1; 32], [3; 32]));
+    }
+}
