@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::cache::{Block, BlockKey, BlockKind, Caches};
 use crate::checkpoints::Checkpoints;
@@ -24,6 +24,8 @@ pub struct Archive {
     pub(crate) checkpoints: Checkpoints,
     /// Directories found by walking, for images that have no export table: number to place.
     pub(crate) directories: Mutex<HashMap<u32, InodeRef>>,
+    /// The id table, once an inode needed it: at most 65 535 ids.
+    ids: OnceLock<Box<[u32]>>,
     id: u64,
 }
 
@@ -48,6 +50,7 @@ impl Archive {
             caches: caches.clone(),
             checkpoints: Checkpoints::default(),
             directories: Mutex::default(),
+            ids: OnceLock::new(),
             id: caches.number_archive(),
         };
         let root = archive.root()?;
@@ -112,12 +115,31 @@ impl Archive {
 
     /// The user or group id with this index.
     pub(crate) fn id(&self, index: u16) -> Result<u32, Error> {
+        let ids = match self.ids.get() {
+            Some(ids) => ids,
+            None => {
+                let ids = self.read_ids()?;
+                self.ids.get_or_init(|| ids)
+            }
+        };
+        ids.get(usize::from(index)).copied().ok_or_else(|| {
+            Error::corrupt(
+                Table::Ids,
+                self.superblock.ids,
+                "an id beyond the table's end",
+            )
+        })
+    }
+
+    fn read_ids(&self) -> Result<Box<[u32]>, Error> {
         let table = Lookup {
             table: Table::Ids,
             index: self.superblock.ids,
             entries: self.superblock.id_count.into(),
         };
-        Ok(u32::from_le_bytes(table.entry::<4>(self, index.into())?))
+        (0..table.entries)
+            .map(|number| Ok(u32::from_le_bytes(table.entry::<4>(self, number)?)))
+            .collect()
     }
 
     /// The metadata block at `offset`, which with its header ends before `end`.

@@ -150,7 +150,13 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+    /// The next `N` bytes.
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+        // Almost always they lie in one block.
+        if let Some(bytes) = self.block[self.offset..].first_chunk::<N>() {
+            self.offset += N;
+            return Ok(*bytes);
+        }
         let mut bytes = [0; N];
         self.take(&mut bytes)?;
         Ok(bytes)

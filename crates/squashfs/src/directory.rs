@@ -87,7 +87,7 @@ impl Archive {
         let mut cursor = Cursor::at(self, self.inodes(), index)?;
         let (mut best, mut first) = (None, Vec::new());
         for _ in 0..index_len {
-            let (sum, block, len) = (cursor.u32()?, cursor.u32()?, cursor.u32()?);
+            let [sum, block, len] = words(cursor.array()?);
             if len as usize >= MAX_NAME {
                 return Err(cursor.corrupt("name too long in a directory's index"));
             }
@@ -117,6 +117,12 @@ impl Archive {
             sum: sum.into(),
         }))
     }
+}
+
+/// Three little-endian words: what headers and index entries begin with.
+fn words(bytes: [u8; 12]) -> [u32; 3] {
+    let [a0, a1, a2, a3, b0, b1, b2, b3, c0, c1, c2, c3] = bytes;
+    [[a0, a1, a2, a3], [b0, b1, b2, b3], [c0, c1, c2, c3]].map(u32::from_le_bytes)
 }
 
 fn not_a_directory(inode: &Inode) -> Error {
@@ -213,14 +219,15 @@ impl<'a> ReadDir<'a> {
             self.header(cursor)?;
         }
         self.count(cursor, ENTRY_LEN)?;
-        let offset = cursor.u16()?;
-        let delta = cursor.u16()?.cast_signed();
-        let kind = match cursor.u16()? {
+        let [o0, o1, d0, d1, k0, k1, l0, l1] = cursor.array()?;
+        let offset = u16::from_le_bytes([o0, o1]);
+        let delta = i16::from_le_bytes([d0, d1]);
+        let kind = match u16::from_le_bytes([k0, k1]) {
             number @ 1..=7 => InodeKind::from_type(number),
             _ => None,
         };
         let kind = kind.ok_or_else(|| cursor.corrupt("unknown type of directory entry"))?;
-        let len = usize::from(cursor.u16()?) + 1;
+        let len = usize::from(u16::from_le_bytes([l0, l1])) + 1;
         if len > MAX_NAME {
             return Err(cursor.corrupt("directory entry with too long a name"));
         }
@@ -250,13 +257,13 @@ impl<'a> ReadDir<'a> {
             self.archive.checkpoints.note(self.dir, checkpoint);
         }
         self.count(cursor, HEADER_LEN)?;
-        let count = cursor.u32()?;
+        let [count, block, number] = words(cursor.array()?);
         if count > 255 {
             return Err(cursor.corrupt("too many directory entries behind one header"));
         }
         self.left = count + 1;
-        self.block = cursor.u32()?;
-        self.number = cursor.u32()?;
+        self.block = block;
+        self.number = number;
         Ok(())
     }
 
