@@ -285,9 +285,11 @@ impl ClientStatus {
             _ if attempt.failure.is_some() => Outcome::Failing,
             _ => Outcome::Booting,
         };
-        let verdict = match (outcome, stage) {
-            (Outcome::Stopped | Outcome::Failing, Some(stage)) => verdict_of(attempt, stage),
-            _ => String::new(),
+        let verdict = match outcome {
+            Outcome::Stopped | Outcome::Failing => {
+                verdict_of(attempt, stage.unwrap_or(Stage::Discover))
+            }
+            Outcome::Booting | Outcome::Running => String::new(),
         };
         let facts = &attempt.facts;
         Self {

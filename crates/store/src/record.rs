@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 pub enum RecordState {
     /// Acknowledged to the client.
     Bound,
+    /// Given back; kept so that the client gets the same address when it returns.
+    Released,
     /// A client found the address in use by someone else (DHCPDECLINE).
     Declined,
 }

@@ -1,0 +1,125 @@
+//! The command line.
+
+mod check;
+mod client;
+mod image;
+mod leases;
+mod status;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use config::{LoadOptions, Loaded};
+
+/// Where the configuration is when nobody says otherwise.
+const DEFAULT_CONFIG: &str = "/etc/netbootd/netbootd.toml";
+
+/// Boots a room of workstations into Linux over the network and leaves their disks alone.
+#[derive(Debug, Parser)]
+#[command(
+    name = "netbootd",
+    version,
+    after_help = "Without a command, netbootd serves what the configuration says."
+)]
+pub struct Cli {
+    /// The configuration file [default: /etc/netbootd/netbootd.toml, if it exists]
+    #[arg(long, short, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Overrides one setting, for example --set interfaces.br0.mode=full
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    settings: Vec<String>,
+
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves what the configuration says (what netbootd does without a command)
+    Serve,
+    /// Reads the configuration and says what would be served where; fails on configuration errors
+    Check,
+    /// Builds, lists and inspects images; needs no running daemon
+    Image(image::ImageCommand),
+    /// Shows every client's boot
+    Status(status::StatusCommand),
+    /// Shows the DHCP leases
+    Leases(leases::LeasesCommand),
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub fn run(self) -> anyhow::Result<()> {
+        let file = match &self.config {
+            Some(file) => Some(file.clone()),
+            None => Some(PathBuf::from(DEFAULT_CONFIG)).filter(|file| file.exists()),
+        };
+        let options = LoadOptions {
+            file: file.clone(),
+            env: std::env::vars()
+                .filter(|(name, _)| name.starts_with("NETBOOTD_"))
+                .collect(),
+            overrides: settings(&self.settings)?,
+        };
+        let command = self.command.unwrap_or(Command::Serve);
+        let loaded = match config::load(options) {
+            Ok(loaded) => loaded,
+            Err(diagnostics) => {
+                eprintln!("{diagnostics}");
+                anyhow::bail!("the configuration{} has errors", of(file.as_deref()));
+            }
+        };
+        match command {
+            Command::Serve => {
+                need_interfaces(&loaded)?;
+                crate::run::run(loaded)
+            }
+            Command::Check => check::run(&loaded, file.as_deref()),
+            Command::Image(command) => image::run(command, &loaded.config.state_dir),
+            Command::Status(command) => status::run(&command, &loaded.config.control_socket),
+            Command::Leases(command) => leases::run(&command, &loaded.config.control_socket),
+        }
+    }
+}
+
+fn of(file: Option<&Path>) -> String {
+    file.map(|file| format!(" {}", file.display()))
+        .unwrap_or_default()
+}
+
+fn settings(words: &[String]) -> anyhow::Result<Vec<(String, String)>> {
+    let split = |word: &String| {
+        let (key, value) = word
+            .split_once('=')
+            .with_context(|| format!("--set {word}: write KEY=VALUE"))?;
+        Ok((key.to_owned(), value.to_owned()))
+    };
+    words.iter().map(split).collect()
+}
+
+/// A daemon without an interface would serve nothing for ever: say what to write.
+fn need_interfaces(loaded: &Loaded) -> anyhow::Result<()> {
+    if !loaded.config.interfaces.is_empty() {
+        return Ok(());
+    }
+    let names = net::interfaces().map(|found| {
+        found
+            .into_keys()
+            .filter(|name| name != "lo")
+            .collect::<Vec<_>>()
+            .join(", ")
+    });
+    let names = names.unwrap_or_default();
+    anyhow::bail!(
+        "no interface is configured, so there is nothing to serve. Write one line for the network \
+         card that the workstations are on, for example:\n\n    [interfaces.{}]\n\n\
+         (this machine has: {names}) into {DEFAULT_CONFIG}, or into a file named with --config",
+        names
+            .split(", ")
+            .next()
+            .filter(|name| !name.is_empty())
+            .unwrap_or("enp1s0")
+    )
+}

@@ -1,0 +1,178 @@
+//! The control API: HTTP and JSON over a socket file, for root and the group `netbootd`.
+//!
+//! ```text
+//! GET /status    every client's latest boot      GET /leases    the lease book
+//! GET /links     what is served where            GET /images    what is published
+//! ```
+
+use std::convert::Infallible;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context;
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::{Deserialize, Serialize};
+use tokio::net::UnixListener;
+use tokio::sync::watch;
+use tracing::{debug, warn};
+
+use crate::daemon::{Daemon, unix_millis, unix_seconds};
+use crate::leases::{LeaseStatus, to_record};
+use crate::services::dhcp::Shared;
+
+/// A served link, as `netbootd status` shows it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LinkStatus {
+    /// The interface.
+    pub interface: String,
+    /// Our address on it, with the length of its prefix.
+    pub address: String,
+    /// `full` or `proxy`.
+    pub mode: String,
+    /// Where scripts, kernels and images are.
+    pub http: String,
+}
+
+/// A published image.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ImageStatus {
+    /// Its name.
+    pub name: String,
+    /// The generation.
+    pub generation: String,
+    /// Whether new boots get it.
+    pub current: bool,
+    /// Size of its root, in bytes.
+    pub root_bytes: u64,
+}
+
+/// Makes the socket file: a stale one is replaced, one that somebody answers on is not.
+pub fn bind(path: &Path) -> anyhow::Result<UnixListener> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("cannot make {}", folder.display()))?;
+    }
+    if std::os::unix::net::UnixStream::connect(path).is_ok() {
+        anyhow::bail!("another netbootd already answers on {}", path.display());
+    }
+    let _ = std::fs::remove_file(path);
+    let listener =
+        UnixListener::bind(path).with_context(|| format!("cannot make {}", path.display()))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
+    Ok(listener)
+}
+
+/// Answers until `shutdown` changes.
+pub async fn serve(
+    daemon: Arc<Daemon>,
+    shared: Arc<Shared>,
+    listener: UnixListener,
+    mut shutdown: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    warn!(%error, "control socket");
+                    tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                    continue;
+                }
+            },
+            _ = shutdown.changed() => return Ok(()),
+        };
+        let (daemon, shared) = (Arc::clone(&daemon), Arc::clone(&shared));
+        tokio::spawn(async move {
+            let service = service_fn(|request| {
+                let response = answer(&daemon, &shared, &request);
+                async move { Ok::<_, Infallible>(response) }
+            });
+            let connection = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+            if let Err(error) = connection {
+                debug!(%error, "control connection");
+            }
+        });
+    }
+}
+
+fn answer(daemon: &Daemon, shared: &Shared, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    let body = match (request.method(), request.uri().path()) {
+        (&Method::GET, "/status") => serde_json::to_vec(&daemon.timelines().status(unix_millis())),
+        (&Method::GET, "/leases") => serde_json::to_vec(&leases(shared)),
+        (&Method::GET, "/links") => serde_json::to_vec(&links(daemon)),
+        (&Method::GET, "/images") => serde_json::to_vec(&images(daemon)),
+        _ => return response(StatusCode::NOT_FOUND, b"{\"error\":\"not found\"}".to_vec()),
+    };
+    match body {
+        Ok(body) => response(StatusCode::OK, body),
+        Err(error) => response(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            error.to_string().into_bytes(),
+        ),
+    }
+}
+
+fn response(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    let json = hyper::header::HeaderValue::from_static("application/json");
+    response
+        .headers_mut()
+        .insert(hyper::header::CONTENT_TYPE, json);
+    response
+}
+
+fn leases(shared: &Shared) -> Vec<LeaseStatus> {
+    let now = unix_seconds();
+    shared.with(|server| {
+        let status = |lease: &dhcp::Lease| {
+            let record = to_record(lease);
+            LeaseStatus {
+                address: record.address,
+                client: record.mac,
+                hostname: record.hostname,
+                remaining: record.expires.saturating_sub(now),
+                state: record.state,
+            }
+        };
+        let mut leases: Vec<LeaseStatus> = server.leases().map(status).collect();
+        leases.sort_by_key(|lease| lease.address);
+        leases
+    })
+}
+
+/// What is served where.
+pub fn links(daemon: &Daemon) -> Vec<LinkStatus> {
+    let status = |served: &crate::daemon::ServedLink| LinkStatus {
+        interface: served.link.name.clone(),
+        address: format!("{}/{}", served.link.address, served.link.prefix_len),
+        mode: match served.mode {
+            dhcp::Mode::Full => "full".to_owned(),
+            dhcp::Mode::Proxy => "proxy".to_owned(),
+        },
+        http: format!("http://{}:{}", served.link.address, served.http_port),
+    };
+    daemon.links.load().iter().map(status).collect()
+}
+
+fn images(daemon: &Daemon) -> Vec<ImageStatus> {
+    let images = daemon.images.load();
+    let status = |generation: &Arc<crate::images::Generation>| ImageStatus {
+        name: generation.name.to_string(),
+        generation: generation.id.to_string(),
+        current: generation.current,
+        root_bytes: generation
+            .root
+            .file
+            .metadata()
+            .map_or(0, |metadata| metadata.len()),
+    };
+    images.generations.iter().map(status).collect()
+}

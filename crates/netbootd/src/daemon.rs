@@ -1,0 +1,178 @@
+//! What the services share: the configuration, what is published, and what happened to each client.
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+use boot::{Facts, SiteKey, Timelines};
+use model::{ClientArch, Firmware, MacAddr, Stage};
+use tracing::{info, warn};
+
+use crate::export::{ExportFs, HandleKey};
+use crate::images::Images;
+use crate::links::Link;
+use crate::loaders::Loaders;
+
+/// The state of the running daemon. Services hold an `Arc` of it; each part has one owner that
+/// replaces it, and everybody else reads snapshots.
+pub struct Daemon {
+    /// As loaded at start.
+    pub config: config::Config,
+    /// What is published; replaced by the catalogue's watcher.
+    pub images: ArcSwap<Images>,
+    /// The loaders that firmware is sent.
+    pub loaders: Loaders,
+    /// The same for NFS.
+    pub exports: Arc<ExportFs>,
+    /// The site's secret.
+    pub site_key: SiteKey,
+    /// The interfaces that are served now.
+    pub links: ArcSwap<Vec<ServedLink>>,
+    /// What happened to each client.
+    timelines: Mutex<Timelines>,
+}
+
+impl Daemon {
+    /// A daemon that has not begun to serve.
+    pub fn new(config: config::Config, images: Images, site_key: SiteKey) -> Arc<Self> {
+        let loaders = Loaders::new(&config.loaders);
+        // Images are public to whoever reaches the served address; a network list is the operator's.
+        let exports = ExportFs::new(HandleKey::new(site_key.0), Vec::new());
+        exports.publish(images.export());
+        Arc::new(Self {
+            config,
+            images: ArcSwap::from_pointee(images),
+            exports: Arc::new(exports),
+            loaders,
+            site_key,
+            links: ArcSwap::default(),
+            timelines: Mutex::default(),
+        })
+    }
+
+    /// The timelines. A panic while they were held leaves them usable: every change is one step.
+    pub fn timelines(&self) -> MutexGuard<'_, Timelines> {
+        self.timelines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Replaces what is published. Whoever holds the earlier snapshot keeps it.
+    pub fn publish(&self, images: Images) {
+        self.exports.publish(images.export());
+        self.images.store(Arc::new(images));
+    }
+
+    /// A firmware or iPXE asked for a boot server.
+    pub fn discovered(&self, client: MacAddr, firmware: Firmware, arch: ClientArch) {
+        let detail = format!("{firmware:?}, architecture {}", arch.code());
+        let reached = self
+            .timelines()
+            .discovered(unix_millis(), client, firmware, arch, &detail);
+        tell(client, Stage::Discover, reached, &detail);
+    }
+
+    /// A client reached a stage.
+    pub fn reached(&self, client: MacAddr, stage: Stage, detail: &str) {
+        let reached = self
+            .timelines()
+            .reached(unix_millis(), client, stage, detail);
+        tell(client, stage, reached, detail);
+    }
+
+    /// Notes a fact about a client.
+    pub fn learn(&self, client: MacAddr, note: impl FnOnce(&mut Facts)) {
+        self.timelines().learn(client, note);
+    }
+
+    /// A client reported that it could not reach a stage.
+    pub fn failed(&self, client: MacAddr, stage: Stage, message: &str) {
+        let boot = self
+            .timelines()
+            .failed(unix_millis(), client, stage, message);
+        warn!(%client, boot, %stage, "{message}");
+    }
+
+    /// Which client has this address: by what we leased or served to it, else by asking the kernel
+    /// who answers there.
+    pub fn client_at(&self, address: Ipv4Addr) -> Option<MacAddr> {
+        let known = self.timelines().by_address(address);
+        known.or_else(|| {
+            let client = net::neighbour(address)?;
+            let mut timelines = self.timelines();
+            timelines.current(client)?;
+            timelines.learn(client, |facts| facts.address = Some(address));
+            Some(client)
+        })
+    }
+
+    /// Logs boots that go no further.
+    pub fn look_for_stopped_boots(&self) {
+        let stopped = self.timelines().tick(unix_millis());
+        for stopped in stopped {
+            let (client, boot, stage) = (stopped.client, stopped.boot, stopped.stage);
+            warn!(%client, boot, %stage, "the boot stopped here: {}", stopped.verdict);
+        }
+    }
+
+    /// Adds a link to those that are served.
+    pub fn serve_link(&self, served: &ServedLink) {
+        self.links.rcu(|links| {
+            let mut links = Vec::clone(links);
+            links.retain(|other| other.link.name != served.link.name);
+            links.push(served.clone());
+            links
+        });
+    }
+
+    /// The DNS servers of a client at this address.
+    pub fn dns_for(&self, client: Ipv4Addr) -> Vec<Ipv4Addr> {
+        let links = self.links.load();
+        let on_link = links.iter().find(|served| {
+            let host_bits = 32 - u32::from(served.link.prefix_len.min(32));
+            let differ = u32::from(served.link.address) ^ u32::from(client);
+            differ.checked_shr(host_bits).unwrap_or(0) == 0
+        });
+        on_link.map(|served| served.dns.clone()).unwrap_or_default()
+    }
+
+    /// Where a file of the state folder lies.
+    pub fn state(&self, name: &str) -> PathBuf {
+        self.config.state_dir.join(name)
+    }
+}
+
+/// A link that is served, and how.
+#[derive(Clone, Debug)]
+pub struct ServedLink {
+    /// The interface.
+    pub link: Link,
+    /// Our part in DHCP.
+    pub mode: dhcp::Mode,
+    /// The DNS servers that clients are told.
+    pub dns: Vec<Ipv4Addr>,
+    /// The TCP port of HTTP.
+    pub http_port: u16,
+}
+
+fn tell(client: MacAddr, stage: Stage, reached: Option<boot::Reached>, detail: &str) {
+    if let Some(reached) = reached {
+        let after = format!("{:.1}s", reached.after as f64 / 1000.0);
+        info!(%client, boot = reached.boot, %stage, after, "{detail}");
+    }
+}
+
+/// Milliseconds of Unix time.
+pub fn unix_millis() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    since.as_millis() as u64
+}
+
+/// Seconds of Unix time.
+pub fn unix_seconds() -> u64 {
+    unix_millis() / 1000
+}

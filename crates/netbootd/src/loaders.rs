@@ -1,0 +1,164 @@
+//! Where the firmware's first loader comes from: the operator's folders, then Debian's packages.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use boot::loader::{self, Loader};
+use model::ClientArch;
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+
+/// The loaders that can be served.
+#[derive(Clone, Debug)]
+pub struct Loaders {
+    folders: Vec<PathBuf>,
+    /// The operator's choice of file for a kind of firmware.
+    chosen: Vec<(&'static str, String)>,
+}
+
+impl Loaders {
+    /// From the configuration.
+    pub fn new(config: &config::Loaders) -> Self {
+        let settings = [
+            ("bios", &config.bios),
+            ("uefi_x64", &config.uefi_x64),
+            ("uefi_x86", &config.uefi_x86),
+            ("uefi_arm64", &config.uefi_arm64),
+        ];
+        let chosen = settings
+            .into_iter()
+            .filter_map(|(key, file)| Some((key, file.clone()?)));
+        Self {
+            folders: config.folders.clone(),
+            chosen: chosen.collect(),
+        }
+    }
+
+    /// The name of the file that a firmware of this architecture is told to fetch.
+    pub fn file_for(&self, arch: ClientArch) -> Option<&str> {
+        Some(self.file_of(&loader::for_arch(arch)?))
+    }
+
+    /// The file for a kind of firmware.
+    pub fn file_of(&self, kind: &Loader) -> &str {
+        let chosen = self.chosen.iter().find(|(key, _)| *key == kind.key);
+        chosen.map_or(kind.file, |(_, file)| file)
+    }
+
+    /// Opens a loader by the name that a client asked for. Only regular files beneath the operator's
+    /// folders, and the files that Debian's packages bring, can be had.
+    pub fn open(&self, name: &str) -> io::Result<Option<File>> {
+        let Some(name) = tftp::path::confined(name) else {
+            return Ok(None);
+        };
+        for folder in &self.folders {
+            if let Some(file) = open_beneath(folder, &name)? {
+                return Ok(Some(file));
+            }
+        }
+        match packaged(&name) {
+            Some(path) => open_regular(&path),
+            None => Ok(None),
+        }
+    }
+
+    /// Where the loader of a kind of firmware would be read from.
+    pub fn locate(&self, kind: &Loader) -> Option<PathBuf> {
+        let name = self.file_of(kind);
+        let in_folder = self
+            .folders
+            .iter()
+            .map(|folder| folder.join(name))
+            .find(|path| path.is_file());
+        in_folder.or_else(|| packaged(name).filter(|path| path.is_file()))
+    }
+}
+
+/// The path of a file of the `ipxe` package: any of its loaders, so that an operator can name
+/// `ipxe.efi` in the configuration without copying it.
+fn packaged(name: &str) -> Option<PathBuf> {
+    let known = loader::ALL
+        .iter()
+        .any(|kind| kind.file == name && !kind.path.is_empty());
+    let other = ["ipxe.efi", "undionly.kkpxe", "ipxe.pxe"].contains(&name);
+    (known || other).then(|| Path::new("/usr/lib/ipxe").join(name))
+}
+
+/// Opens `name` beneath `folder` without following a link out of it. `None` if there is no such
+/// regular file: a FIFO or a device must not make anybody wait.
+fn open_beneath(folder: &Path, name: &str) -> io::Result<Option<File>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let Ok(folder) = File::open(folder) else {
+        return Ok(None);
+    };
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    match openat2(&folder, name, flags, Mode::empty(), resolve) {
+        Ok(file) => regular(file.into()),
+        Err(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => {
+            Err(io::Error::other("out of file descriptors"))
+        }
+        Err(_) => Ok(None),
+    }
+}
+
+fn open_regular(path: &Path) -> io::Result<Option<File>> {
+    match File::open(path) {
+        Ok(file) => regular(file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn regular(file: File) -> io::Result<Option<File>> {
+    Ok(file.metadata()?.is_file().then_some(file))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn loaders(folder: &Path) -> Loaders {
+        Loaders {
+            folders: vec![folder.to_owned()],
+            chosen: vec![("uefi_x64", "my.efi".into())],
+        }
+    }
+
+    #[test]
+    fn only_regular_files_beneath_the_folder_are_served() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        std::fs::write(path.join("my.efi"), b"loader").unwrap();
+        std::os::unix::fs::symlink("my.efi", path.join("inside")).unwrap();
+        std::os::unix::fs::symlink("/etc/passwd", path.join("outside")).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            path.join("fifo"),
+            rustix::fs::FileType::Fifo,
+            Mode::from_raw_mode(0o644),
+            0,
+        )
+        .unwrap();
+        let loaders = loaders(path);
+        for (name, served) in [
+            ("my.efi", true),
+            ("/my.efi", true),
+            ("inside", true),
+            ("outside", false),
+            ("fifo", false),
+            ("../my.efi", false),
+            ("absent", false),
+            (".", false),
+        ] {
+            assert_eq!(loaders.open(name).unwrap().is_some(), served, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_operator_can_choose_another_loader() {
+        let loaders = loaders(Path::new("/nowhere"));
+        assert_eq!(loaders.file_for(ClientArch::UefiX64), Some("my.efi"));
+        assert_eq!(loaders.file_for(ClientArch::BiosX86), Some("undionly.kpxe"));
+        assert_eq!(loaders.file_for(ClientArch::Other(31)), None);
+    }
+}

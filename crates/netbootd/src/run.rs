@@ -1,0 +1,248 @@
+//! The supervisor: opens what is on disk, serves each interface as it becomes there, and ends in
+//! order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use boot::SiteKey;
+use config::{Config, Interface, Loaded, LogFormat, Mode};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::{error, info, warn};
+use tracing_subscriber::EnvFilter;
+
+use crate::control;
+use crate::daemon::{Daemon, unix_seconds};
+use crate::images::{self, Images};
+use crate::leases::from_record;
+use crate::links;
+use crate::serve_link::{self, LinkContext};
+use crate::services::dhcp::Shared;
+
+/// How often a missing interface is looked for.
+const INTERFACE_POLL: Duration = Duration::from_millis(500);
+/// How long services may take to end.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// Runs the daemon until it is told to stop.
+pub fn run(loaded: Loaded) -> anyhow::Result<()> {
+    log_to_stderr(&loaded.config);
+    loaded
+        .warnings
+        .iter()
+        .for_each(|warning| warn!("{warning}"));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let result = runtime.block_on(serve(loaded.config));
+    // Blocked reads of a slow disk must not hold up the end.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+fn log_to_stderr(config: &Config) {
+    let filter =
+        EnvFilter::try_new(format!("warn,netbootd={}", config.log.level)).unwrap_or_default();
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
+    // systemd's journal has its own clock and shows no colours.
+    let journal = std::env::var_os("JOURNAL_STREAM").is_some();
+    let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    match config.log.format {
+        LogFormat::Json => builder.json().flatten_event(true).init(),
+        LogFormat::Text if journal => builder.without_time().with_ansi(false).init(),
+        LogFormat::Text => builder.with_ansi(terminal).init(),
+    }
+}
+
+async fn serve(config: Config) -> anyhow::Result<()> {
+    let state = &config.state_dir;
+    std::fs::create_dir_all(state)
+        .with_context(|| format!("cannot make the state folder {}", state.display()))?;
+    let opened = store::Leases::open(&state.join("leases.redb"))?;
+    opened.notes.iter().for_each(|note| warn!("{note}"));
+    let key_path = state.join("handle.key");
+    let key = store::key::load_or_create(&key_path)
+        .with_context(|| format!("the site key {}", key_path.display()))?;
+    let (images, notes) = Images::open(&config)?;
+    notes.iter().for_each(|note| warn!("{note}"));
+    images.describe();
+
+    let server = dhcp::Server::new(
+        &dhcp::Config::default(),
+        opened.records.into_iter().map(from_record),
+        dhcp::Now {
+            unix: unix_seconds(),
+        },
+    );
+    let shared = Shared::new(server, opened.leases);
+    let daemon = Daemon::new(config, images, SiteKey(key));
+    let control = control::bind(&daemon.config.control_socket)?;
+
+    let (stop, stopping) = watch::channel(false);
+    let mut tasks: JoinSet<anyhow::Result<()>> = JoinSet::new();
+    tasks.spawn(ended(
+        "control",
+        control::serve(
+            Arc::clone(&daemon),
+            Arc::clone(&shared),
+            control,
+            stopping.clone(),
+        ),
+    ));
+    tasks.spawn(images::watch(Arc::clone(&daemon), stopping.clone()));
+    tasks.spawn(look_for_stopped_boots(
+        Arc::clone(&daemon),
+        stopping.clone(),
+    ));
+    let context = LinkContext::new(Arc::clone(&daemon), shared, stopping.clone());
+
+    let wanted: Vec<Interface> = daemon
+        .config
+        .interfaces
+        .iter()
+        .filter(|wanted| wanted.mode != Mode::Off)
+        .cloned()
+        .collect();
+    let (served, mut settled) = mpsc::channel(wanted.len().max(1));
+    let count = wanted.len();
+    for wanted in wanted {
+        tasks.spawn(interface(
+            Arc::clone(&context),
+            wanted,
+            served.clone(),
+            stopping.clone(),
+        ));
+    }
+    let mut ready = 0;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut watchdog = watchdog();
+    let result = loop {
+        tokio::select! {
+            Some(()) = settled.recv() => {
+                ready += 1;
+                if ready == count {
+                    info!("ready");
+                    notify(&[sd_notify::NotifyState::Ready]);
+                }
+            }
+            Some(ended) = tasks.join_next() => match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => break Err(error),
+                Err(panic) => break Err(anyhow::anyhow!("a service panicked: {panic}")),
+            },
+            _ = terminate.recv() => break Ok(()),
+            _ = interrupt.recv() => break Ok(()),
+            _ = watchdog.tick() => notify(&[sd_notify::NotifyState::Watchdog]),
+        }
+    };
+    info!("stopping");
+    notify(&[sd_notify::NotifyState::Stopping]);
+    let _ = stop.send(true);
+    let all = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(GRACE, all).await.is_err() {
+        warn!("some services did not end in time");
+    }
+    let _ = std::fs::remove_file(&daemon.config.control_socket);
+    result
+}
+
+/// Half the interval that systemd expects a sign of life in; a day where it expects none.
+fn watchdog() -> tokio::time::Interval {
+    let interval =
+        sd_notify::watchdog_enabled().map_or(Duration::from_secs(86_400), |interval| interval / 2);
+    tokio::time::interval(interval)
+}
+
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        warn!(%error, "systemd was not told");
+    }
+}
+
+async fn ended(
+    name: &'static str,
+    service: impl Future<Output = std::io::Result<()>>,
+) -> anyhow::Result<()> {
+    service
+        .await
+        .with_context(|| format!("the {name} service ended"))
+}
+
+/// Waits for an interface, then serves it. `settled` hears once: when it is served, or waited for.
+async fn interface(
+    context: Arc<LinkContext>,
+    wanted: Interface,
+    settled: mpsc::Sender<()>,
+    mut stopping: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let mut last_reason = None;
+    let link = loop {
+        let system = net::interfaces().unwrap_or_else(|error| {
+            error!(%error, "the interfaces cannot be listed");
+            BTreeMap::new()
+        });
+        match links::resolve(&wanted, &system) {
+            Ok(link) => break link,
+            Err(reason) => {
+                if last_reason.as_ref() != Some(&reason) {
+                    warn!(
+                        interface = wanted.name,
+                        "waiting for the interface: {reason}"
+                    );
+                    if last_reason.is_none() {
+                        let _ = settled.send(()).await;
+                    }
+                    last_reason = Some(reason);
+                }
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(INTERFACE_POLL) => {}
+            _ = stopping.changed() => return Ok(()),
+        }
+    };
+    let waited = last_reason.is_some();
+    loop {
+        match serve_link::start(&context, &wanted, link.clone()).await {
+            Ok(services) => {
+                if !waited {
+                    let _ = settled.send(()).await;
+                }
+                return services.run().await;
+            }
+            // At start the operator is watching: say it and end. An interface that came later must
+            // not take down the others.
+            Err(error) if !waited => return Err(error),
+            Err(error) => {
+                error!(
+                    interface = wanted.name,
+                    "cannot be served: {error:#}; trying again in 5 seconds"
+                );
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_secs(5)) => {}
+                    _ = stopping.changed() => return Ok(()),
+                }
+            }
+        }
+    }
+}
+
+async fn look_for_stopped_boots(
+    daemon: Arc<Daemon>,
+    mut stopping: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            _ = tick.tick() => daemon.look_for_stopped_boots(),
+            _ = stopping.changed() => return Ok(()),
+        }
+    }
+}

@@ -1,0 +1,369 @@
+//! Everything that is served on one interface.
+
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, bail};
+use config::{Interface, Mode};
+use dhcp::{Reservation, Subnet};
+use net::Protocol;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tracing::{debug, info, warn};
+
+use crate::daemon::{Daemon, ServedLink};
+use crate::export::ExportFs;
+use crate::links::{self, Link, at};
+use crate::services::dhcp::Shared;
+use crate::services::{self, http, nfs, router_advertisement, tftp};
+
+/// HTTP's port when 80 is taken.
+const OTHER_HTTP_PORT: u16 = 8067;
+
+/// What the services of all links share.
+pub struct LinkContext {
+    daemon: Arc<Daemon>,
+    dhcp: Arc<Shared>,
+    dhcp_config: Mutex<dhcp::Config>,
+    stopping: watch::Receiver<bool>,
+}
+
+type Service = Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>>;
+
+/// The services of one link, bound and ready to run.
+pub struct Services(Vec<(&'static str, Service)>);
+
+impl Services {
+    /// Runs them until they end, which they do when the daemon stops.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let mut tasks = JoinSet::new();
+        for (name, service) in self.0 {
+            tasks.spawn(async move {
+                service
+                    .await
+                    .with_context(|| format!("the {name} service ended"))
+            });
+        }
+        while let Some(ended) = tasks.join_next().await {
+            ended.context("a service panicked")??;
+        }
+        Ok(())
+    }
+}
+
+impl LinkContext {
+    /// For a daemon.
+    pub fn new(
+        daemon: Arc<Daemon>,
+        dhcp: Arc<Shared>,
+        stopping: watch::Receiver<bool>,
+    ) -> Arc<Self> {
+        let clients = daemon.config.clients.iter();
+        let reservation = |(mac, client): (&model::MacAddr, &config::ClientSettings)| Reservation {
+            mac: *mac,
+            address: client.address,
+            hostname: client.hostname.clone(),
+        };
+        let reservations = clients
+            .filter(|(_, client)| client.address.is_some() || client.hostname.is_some())
+            .map(reservation)
+            .collect();
+        let relayed = daemon.config.subnets.iter().map(|subnet| Subnet {
+            network: subnet.network,
+            prefix_len: subnet.prefix_len,
+            pool: subnet.pool.clone(),
+            router: subnet.router,
+            dns: subnet.dns.clone(),
+            domain: Some(daemon.config.dns.domain.clone()),
+            lease_time: subnet.lease_time,
+        });
+        let dhcp_config = dhcp::Config {
+            links: Vec::new(),
+            subnets: relayed.collect(),
+            reservations,
+        };
+        Arc::new(Self {
+            daemon,
+            dhcp,
+            dhcp_config: Mutex::new(dhcp_config),
+            stopping,
+        })
+    }
+
+    /// Makes the DHCP server answer on one link more.
+    fn add_dhcp_link(&self, link: dhcp::Link, subnet: Option<Subnet>) {
+        let mut config = self
+            .dhcp_config
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        config.links.retain(|other| other.id != link.id);
+        config.links.push(link);
+        config.subnets.extend(subnet);
+        self.dhcp.with(|server| server.reconfigure(&config));
+    }
+}
+
+/// Decides what we are on a link, binds every port, and hands out the services. Nothing answers
+/// before everything is bound.
+pub async fn start(
+    context: &Arc<LinkContext>,
+    wanted: &Interface,
+    link: Link,
+) -> anyhow::Result<Services> {
+    let daemon = &context.daemon;
+    let config = &daemon.config;
+    let mut services: Vec<(&'static str, Service)> = Vec::new();
+    let stopping = || context.stopping.clone();
+
+    let tftp = if config.tftp.enabled {
+        let address = at(&link, config.tftp.port);
+        Some(
+            net::bind_udp(address)
+                .map_err(|error| taken("TFTP", Protocol::Udp, address, &error))?,
+        )
+    } else {
+        None
+    };
+    let (http, http_port) = bind_http(&link, config.http.port)?;
+    let nfs_sockets = bind_nfs(&link, &config.nfs)?;
+
+    let (mode, why) = links::decide_mode(wanted, &link, rand_u32()).await?;
+    let mode_name = if mode == dhcp::Mode::Full {
+        "full"
+    } else {
+        "proxy"
+    };
+    info!(interface = link.name, address = %link.address, mode = mode_name, "DHCP: {why}");
+    let dhcp_sockets = bind_dhcp(&link, mode, wanted.mode)?;
+    let dns_sockets = bind_dns(&link, config.dns.enabled, mode)?;
+
+    let dns_servers = if !wanted.dns.is_empty() {
+        wanted.dns.clone()
+    } else if dns_sockets.is_some() {
+        vec![link.address]
+    } else {
+        Vec::new()
+    };
+    daemon.serve_link(&ServedLink {
+        link: link.clone(),
+        mode,
+        dns: dns_servers.clone(),
+        http_port,
+    });
+    let subnet = (mode == dhcp::Mode::Full).then(|| Subnet {
+        network: link.address,
+        prefix_len: link.prefix_len,
+        pool: if wanted.pool.is_empty() {
+            links::default_pool(&link)
+        } else {
+            wanted.pool.clone()
+        },
+        router: wanted.router,
+        dns: dns_servers,
+        domain: Some(config.dns.domain.clone()).filter(|domain| !domain.is_empty()),
+        lease_time: wanted.lease_time,
+    });
+    let dhcp_link = dhcp::Link {
+        id: link.id,
+        address: link.address,
+        prefix_len: link.prefix_len,
+        mode,
+    };
+    context.add_dhcp_link(dhcp_link, subnet);
+
+    services.push((
+        "DHCP",
+        Box::pin(services::dhcp::serve(
+            Arc::clone(daemon),
+            Arc::clone(&context.dhcp),
+            link.clone(),
+            dhcp_sockets,
+            http_port,
+            stopping(),
+        )),
+    ));
+    if let Some(socket) = tftp {
+        services.push((
+            "TFTP",
+            Box::pin(tftp::serve(Arc::clone(daemon), socket, stopping())),
+        ));
+    }
+    services.push((
+        "HTTP",
+        Box::pin(http::serve(Arc::clone(daemon), http, stopping())),
+    ));
+    if let Some(sockets) = dns_sockets {
+        services.push((
+            "DNS",
+            Box::pin(async move {
+                drop(sockets);
+                Ok(())
+            }),
+        ));
+    }
+    services.push(("NFS", nfs_service(context, nfs_sockets)));
+    match net::router_socket(&link.name, link.id.0) {
+        Ok(socket) => {
+            let (name, stopping) = (link.name.clone(), stopping());
+            let service = async move { router_advertisement::serve(socket, &name, stopping).await };
+            services.push(("router advertisement", Box::pin(service)));
+        }
+        Err(error) => warn!(
+            interface = link.name,
+            %error,
+            "iPXE's router solicitations are not answered (CAP_NET_RAW is needed); where the LAN has no \
+             IPv6 router every boot takes 13 seconds longer"
+        ),
+    }
+    Ok(Services(services))
+}
+
+/// An error that says which port, whose it is, and what to do.
+fn taken(
+    service: &str,
+    protocol: Protocol,
+    address: SocketAddrV4,
+    error: &std::io::Error,
+) -> anyhow::Error {
+    let holder = net::holder(protocol, *address.ip(), address.port());
+    match (error.kind(), holder) {
+        (std::io::ErrorKind::AddrInUse, Some(holder)) => anyhow::anyhow!(
+            "{service} needs {protocol} {address}, which {holder} has: stop that, or configure {service} to another port"
+        ),
+        (std::io::ErrorKind::PermissionDenied, _) => anyhow::anyhow!(
+            "{service} needs {protocol} {address}, which only root or a process with CAP_NET_BIND_SERVICE may open"
+        ),
+        _ => anyhow::anyhow!("{service} cannot open {protocol} {address}: {error}"),
+    }
+}
+
+fn bind_http(link: &Link, wanted: Option<u16>) -> anyhow::Result<(TcpListener, u16)> {
+    let bind = |port| net::bind_tcp(at(link, port));
+    let explain =
+        |port, error: &std::io::Error| taken("HTTP", Protocol::Tcp, at(link, port), error);
+    let (listener, port) = match wanted {
+        Some(port) => (bind(port).map_err(|error| explain(port, &error))?, port),
+        None => match bind(80) {
+            Ok(listener) => (listener, 80),
+            Err(error) => {
+                let explained = explain(80, &error);
+                let listener =
+                    bind(OTHER_HTTP_PORT).map_err(|error| explain(OTHER_HTTP_PORT, &error))?;
+                info!("{explained}; port {OTHER_HTTP_PORT} serves instead");
+                (listener, OTHER_HTTP_PORT)
+            }
+        },
+    };
+    Ok((TcpListener::from_std(listener)?, port))
+}
+
+fn bind_dhcp(
+    link: &Link,
+    mode: dhcp::Mode,
+    wanted: Mode,
+) -> anyhow::Result<[std::net::UdpSocket; 2]> {
+    if let Some(holder) = net::holder(Protocol::Udp, Ipv4Addr::UNSPECIFIED, 67)
+        && holder
+            .process
+            .as_ref()
+            .is_none_or(|(pid, _)| *pid != std::process::id())
+    {
+        // Two servers on one port of one machine both hear a broadcast, and take each other's unicasts.
+        let advice = "stop it, or keep it off this interface";
+        if mode == dhcp::Mode::Full && wanted == Mode::Full {
+            bail!("DHCP needs UDP port 67, which {holder} has: {advice}");
+        }
+        warn!(
+            interface = link.name,
+            "{holder} has UDP port 67 too; {advice}"
+        );
+    }
+    let bind = |port| {
+        let address = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port);
+        net::bind_device_udp(&link.name, port)
+            .map_err(|error| taken("DHCP", Protocol::Udp, address, &error))
+    };
+    Ok([bind(67)?, bind(4011)?])
+}
+
+struct DnsSockets(std::net::UdpSocket, TcpListener, Ipv4Addr);
+
+/// DNS is on in full mode unless the operator says otherwise; a taken port is fatal only when DNS
+/// was asked for by name.
+fn bind_dns(
+    link: &Link,
+    wanted: Option<bool>,
+    mode: dhcp::Mode,
+) -> anyhow::Result<Option<DnsSockets>> {
+    if !wanted.unwrap_or(mode == dhcp::Mode::Full) {
+        return Ok(None);
+    }
+    let address = at(link, 53);
+    let bound = net::bind_udp(address)
+        .map_err(|error| taken("DNS", Protocol::Udp, address, &error))
+        .and_then(|udp| {
+            let tcp = net::bind_tcp(address)
+                .map_err(|error| taken("DNS", Protocol::Tcp, address, &error))?;
+            Ok(DnsSockets(udp, TcpListener::from_std(tcp)?, link.address))
+        });
+    match bound {
+        Ok(sockets) => Ok(Some(sockets)),
+        Err(error) if wanted == Some(true) => Err(error),
+        Err(error) => {
+            warn!(
+                interface = link.name,
+                "{error:#}; clients are told no DNS server of ours"
+            );
+            Ok(None)
+        }
+    }
+}
+
+/// One port answers NFS, MOUNT and the port mapper. Ports 111 and 627 are for clients that know no
+/// better, and are a warning when somebody else has them.
+fn bind_nfs(link: &Link, config: &config::Nfs) -> anyhow::Result<nfs::Sockets> {
+    let sockets = nfs::bind(link.address, config.port, config.portmap)
+        .map_err(|error| taken("NFS", Protocol::Tcp, at(link, config.port), &error))?;
+    sockets
+        .warnings
+        .iter()
+        .for_each(|warning| warn!(interface = link.name, "{warning}"));
+    Ok(sockets)
+}
+
+impl nfs::ExportedFiles for ExportFs {
+    fn file(&self, token: ::nfs::FileToken) -> Option<Arc<std::fs::File>> {
+        Self::file(self, token)
+    }
+}
+
+fn nfs_service(context: &LinkContext, sockets: nfs::Sockets) -> Service {
+    let mut stopping = context.stopping.clone();
+    let on_mount: nfs::OnMount = Arc::new(|client, path| {
+        debug!(%client, path = %String::from_utf8_lossy(path), "NFS: mounted");
+    });
+    let options = nfs::Options::new(context.daemon.config.nfs.port);
+    let files = Arc::clone(&context.daemon.exports);
+    let shutdown = async move {
+        // An error means that the supervisor is gone, which is an end too.
+        let _ = stopping.changed().await;
+    };
+    Box::pin(nfs::serve(
+        options,
+        sockets.listeners,
+        sockets.udp,
+        files,
+        on_mount,
+        shutdown,
+    ))
+}
+
+fn rand_u32() -> u32 {
+    let mut bytes = [0; 4];
+    // The probe's transaction id need only differ from one start to the next.
+    let _ = getrandom::fill(&mut bytes);
+    u32::from_le_bytes(bytes)
+}

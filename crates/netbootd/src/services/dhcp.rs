@@ -1,0 +1,256 @@
+//! DHCP and proxyDHCP: the sockets of one link, and the order in which things become true.
+//!
+//! All decisions are the `dhcp` crate's. A batch of datagrams is answered, the lease changes of the
+//! whole batch go to the disk in one commit, and only then do the answers leave: what a client was
+//! told is on disk first, and a room of machines shares one wait for the disk.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use boot::Plan;
+use dhcp::{
+    Answer, BootFile, BootPolicy, ClientInfo, Done, Event, EventKind, LinkId, Now, Received, Server,
+};
+use model::{Firmware, Stage};
+use store::Leases;
+use tokio::net::UdpSocket;
+use tokio::sync::watch;
+use tracing::{debug, error, info, warn};
+
+use crate::daemon::{Daemon, unix_seconds};
+use crate::leases::to_change;
+use crate::links::Link;
+
+/// Datagrams answered with one commit.
+const BATCH: usize = 64;
+
+/// The one DHCP server behind all links, and its disk.
+pub struct Shared {
+    server: Mutex<Server>,
+    leases: Leases,
+}
+
+impl Shared {
+    /// A server with what the disk held.
+    pub fn new(server: Server, leases: Leases) -> Arc<Self> {
+        Arc::new(Self {
+            server: Mutex::new(server),
+            leases,
+        })
+    }
+
+    /// Runs `work` with the server to itself.
+    pub fn with<T>(&self, work: impl FnOnce(&mut Server) -> T) -> T {
+        work(&mut self.server.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Answers a batch: decide all, write once, and give back what is left to do.
+    fn answer(&self, batch: &[Datagram], link: LinkId, policy: &Policy<'_>) -> Vec<Done> {
+        self.with(|server| {
+            let now = Now {
+                unix: unix_seconds(),
+            };
+            let (mut done, mut pending) = (Vec::with_capacity(batch.len()), Vec::new());
+            for datagram in batch {
+                let Datagram {
+                    to_port,
+                    source,
+                    bytes,
+                } = datagram;
+                let received = Received {
+                    link,
+                    source: *source,
+                    to_port: *to_port,
+                    bytes,
+                };
+                match server.handle(now, &received, policy) {
+                    Ok(Answer::Done(answer)) => done.push(answer),
+                    Ok(Answer::Pending(answer)) => pending.push(answer),
+                    Err(discard) => debug!(%source, reason = discard.as_str(), "DHCP: discarded"),
+                }
+            }
+            if pending.is_empty() {
+                return done;
+            }
+            let changes: Vec<store::Change> = pending
+                .iter()
+                .flat_map(|pending| pending.changes())
+                .map(to_change)
+                .collect();
+            let written = self.leases.commit(&changes);
+            if let Err(error) = &written {
+                // Not on disk, so not true: nobody is told, and the clients will ask again.
+                error!(%error, "leases cannot be written; none is acknowledged until they can");
+            }
+            done.extend(pending.into_iter().map(|pending| match written {
+                Ok(()) => server.commit(pending),
+                Err(_) => server.abort(pending),
+            }));
+            done
+        })
+    }
+}
+
+/// A datagram, the port of ours that it came to, and its sender.
+struct Datagram {
+    to_port: u16,
+    source: SocketAddrV4,
+    bytes: Vec<u8>,
+}
+
+/// Who boots what, asked by the protocol.
+pub struct Policy<'a> {
+    daemon: &'a Daemon,
+    http_port: u16,
+}
+
+impl BootPolicy for Policy<'_> {
+    fn boot_file(&self, client: &ClientInfo, server: Ipv4Addr) -> Option<BootFile> {
+        match self.daemon.images.load().site.plan(client.mac) {
+            Plan::Boot(_) => {}
+            Plan::LocalDisk => return None,
+            Plan::Nothing(reason) => {
+                warn!(client = %client.mac, "gets no boot file: {reason}");
+                return None;
+            }
+        }
+        let base = match self.http_port {
+            80 => format!("http://{server}"),
+            port => format!("http://{server}:{port}"),
+        };
+        let loader = self.daemon.loaders.file_for(client.arch);
+        let file = match client.firmware {
+            Firmware::Ipxe if client.ipxe.http => {
+                format!("{base}/boot/{}.ipxe", client.mac.hyphenated())
+            }
+            // An iPXE without HTTP, as some network cards carry: chain ours. The URL is absolute,
+            // since such an iPXE takes a bare name for a path on whatever booted it.
+            Firmware::Ipxe => format!("tftp://{server}/{}", loader?),
+            Firmware::BiosPxe | Firmware::UefiPxe => loader?.to_owned(),
+            Firmware::HttpBoot => format!("{base}/loader/{}", loader?),
+        };
+        Some(BootFile {
+            next_server: server,
+            file,
+        })
+    }
+}
+
+/// Serves ports 67 and 4011 of one link until `shutdown` changes.
+pub async fn serve(
+    daemon: Arc<Daemon>,
+    shared: Arc<Shared>,
+    link: Link,
+    sockets: [std::net::UdpSocket; 2],
+    http_port: u16,
+    mut shutdown: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let [server, boot_server] = sockets;
+    let (server, boot_server) = (
+        UdpSocket::from_std(server)?,
+        UdpSocket::from_std(boot_server)?,
+    );
+    let mut batch = Vec::with_capacity(BATCH);
+    loop {
+        tokio::select! {
+            ready = server.readable() => ready?,
+            ready = boot_server.readable() => ready?,
+            _ = shutdown.changed() => return Ok(()),
+        }
+        batch.clear();
+        receive(&server, 67, &mut batch);
+        receive(&boot_server, 4011, &mut batch);
+        if batch.is_empty() {
+            continue;
+        }
+        let policy = Policy {
+            daemon: &daemon,
+            http_port,
+        };
+        let answers = tokio::task::block_in_place(|| shared.answer(&batch, link.id, &policy));
+        for answer in answers {
+            if let Some(reply) = &answer.reply {
+                let socket = if reply.from_port == 4011 {
+                    &boot_server
+                } else {
+                    &server
+                };
+                let to = reply.destination.address();
+                if let Err(error) = socket.send_to(&reply.bytes, to).await {
+                    warn!(interface = link.name, %to, %error, "DHCP: an answer was not sent");
+                }
+            }
+            answer.events.iter().for_each(|event| tell(&daemon, event));
+        }
+    }
+}
+
+/// Takes what has arrived, without waiting.
+fn receive(socket: &UdpSocket, port: u16, batch: &mut Vec<Datagram>) {
+    let mut buffer = [0; 1500];
+    while batch.len() < BATCH {
+        match socket.try_recv_from(&mut buffer) {
+            Ok((length, SocketAddr::V4(source))) => {
+                batch.push(Datagram {
+                    to_port: port,
+                    source,
+                    bytes: buffer[..length].to_vec(),
+                });
+            }
+            Ok(_) => {}
+            Err(error) => {
+                if error.kind() != io::ErrorKind::WouldBlock {
+                    debug!(%error, port, "DHCP: receive");
+                }
+                return;
+            }
+        }
+    }
+}
+
+/// Puts an event into the client's timeline and the log.
+fn tell(daemon: &Daemon, event: &Event) {
+    let client = event.mac;
+    // Only machines that boot from the network have a timeline; a laptop's lease is a debug line.
+    let boots = event.firmware.is_some();
+    match &event.kind {
+        EventKind::Discover => match event.firmware {
+            Some((firmware, arch)) => daemon.discovered(client, firmware, arch),
+            None => debug!(%client, "DHCP: discover"),
+        },
+        EventKind::Offer {
+            address,
+            boot_file: Some(file),
+        } if boots => {
+            daemon.reached(client, Stage::Offer, &format!("{address}, {file}"));
+        }
+        EventKind::ProxyOffer { boot_file } => daemon.reached(client, Stage::Offer, boot_file),
+        EventKind::Ack {
+            address,
+            boot_file: Some(file),
+        } if boots => {
+            daemon.reached(client, Stage::Ack, &format!("{address}, {file}"));
+            daemon.learn(client, |facts| facts.address = Some(*address));
+        }
+        EventKind::BootServerAck { boot_file } => daemon.reached(client, Stage::Ack, boot_file),
+        EventKind::Offer { address, .. } => debug!(%client, %address, "DHCP: offer"),
+        EventKind::Ack { address, .. } => info!(%client, %address, "DHCP: lease"),
+        EventKind::Declined { address } => warn!(
+            %client, %address,
+            "the client found this address in use by somebody else; a host with a fixed address inside the pool?"
+        ),
+        EventKind::PoolExhausted => {
+            warn!(%client, "no address is left for this client: enlarge the pool")
+        }
+        EventKind::ForeignServer { server } => {
+            warn!(%client, %server, "a client chose another DHCP server on this link");
+        }
+        EventKind::NotStored { address } => {
+            error!(%client, %address, "the lease could not be stored")
+        }
+        kind @ (EventKind::Nak { .. } | EventKind::Inform { .. } | EventKind::Released { .. }) => {
+            debug!(%client, ?kind, "DHCP");
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Which path means what.
+
+use std::net::SocketAddrV4;
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+
+use boot::{Plan, script};
+use model::{BootArguments, GenerationId, ImageName, MacAddr, Report, Stage};
+use tracing::{debug, warn};
+
+use super::answer::{Answer, Body};
+use super::connection::Handler;
+use super::range::{Part, part};
+use super::request::{Method, Request};
+use crate::daemon::{Daemon, unix_seconds};
+use crate::overlay;
+
+/// A token unlocks the overlay for this long, in seconds.
+const TOKEN_LIFE: u64 = 300;
+
+pub(super) struct Routes<'a> {
+    pub(super) daemon: &'a Daemon,
+}
+
+impl Handler for Routes<'_> {
+    fn answer(
+        &self,
+        peer: SocketAddrV4,
+        local: SocketAddrV4,
+        request: &Request,
+        body: &[u8],
+    ) -> Answer {
+        let path: Vec<&str> = request.path.split('/').collect();
+        let answer = match (request.method, path.as_slice()) {
+            (Method::Post, ["client", mac, "report"]) => self.report(mac, peer, body),
+            (Method::Post, _) => Some(Answer::text(405, "only reports are posted")),
+            (_, ["boot", script]) => {
+                let mac = script
+                    .strip_suffix(".ipxe")
+                    .and_then(|mac| mac.parse().ok());
+                mac.map(|mac| self.script(mac, peer, local, request))
+            }
+            (_, ["loader", name]) => self.loader(name, request),
+            (_, ["images", name, generation, file]) => {
+                self.image_file(name, generation, file, request)
+            }
+            (_, ["client", mac, "overlay.cpio"]) => self.overlay(mac, peer, request),
+            (_, [""]) => Some(Answer::text(
+                200,
+                "netbootd: see `netbootd status` on the server",
+            )),
+            _ => None,
+        };
+        let answer = answer.unwrap_or_else(Answer::not_found);
+        debug!(client = %peer, path = request.path, status = answer.status, "HTTP");
+        answer
+    }
+
+    fn sent(&self, peer: SocketAddrV4, request: &Request, answer: &Answer) {
+        let Body::File { file, start, len } = &answer.body else {
+            return;
+        };
+        let reached_end = file
+            .metadata()
+            .is_ok_and(|metadata| metadata.len() == start + len);
+        let stage = match request.path.rsplit('/').next() {
+            Some("vmlinuz") => Stage::Kernel,
+            Some("initrd.img") => Stage::Initrd,
+            _ if request.path.starts_with("loader/") => Stage::Loader,
+            _ => return,
+        };
+        if let (true, Some(client)) = (reached_end, self.daemon.client_at(*peer.ip())) {
+            let detail = format!("{} KiB over HTTP", (start + len) / 1024);
+            self.daemon.reached(client, stage, &detail);
+        }
+    }
+}
+
+impl Routes<'_> {
+    /// The iPXE script of a client.
+    fn script(
+        &self,
+        client: MacAddr,
+        peer: SocketAddrV4,
+        local: SocketAddrV4,
+        request: &Request,
+    ) -> Answer {
+        let daemon = self.daemon;
+        if let Some(error) = request.query_value("failed") {
+            daemon.failed(
+                client,
+                Stage::Kernel,
+                &format!("iPXE could not load kernel or initrd: error {error}"),
+            );
+        }
+        let text = match daemon.images.load().site.plan(client) {
+            Plan::LocalDisk => script::local_disk().to_owned(),
+            Plan::Nothing(reason) => {
+                daemon.failed(client, Stage::Kernel, &reason);
+                script::nothing(&reason, &format!("http://{local}/{}", request.path))
+            }
+            Plan::Boot(plan) => {
+                let token = daemon
+                    .site_key
+                    .boot_token(client, *peer.ip(), unix_seconds());
+                let arguments = BootArguments {
+                    server: *local.ip(),
+                    http_port: local.port(),
+                    nfs_port: daemon.config.nfs.port,
+                    mac: client,
+                    network: None,
+                    hostname: plan.hostname.clone(),
+                    image: plan.image.clone(),
+                    generation: plan.generation,
+                    root: plan.root,
+                    token: token.clone(),
+                };
+                if request.method == Method::Get {
+                    let detail = format!(
+                        "{}@{} as {}",
+                        plan.image,
+                        plan.generation.short(),
+                        plan.root.as_str()
+                    );
+                    daemon.reached(client, Stage::Script, &detail);
+                    daemon.learn(client, |facts| {
+                        facts.address = Some(*peer.ip());
+                        facts.image = Some((plan.image.clone(), plan.generation));
+                        facts.root = Some(plan.root);
+                        facts.token = Some(token);
+                        facts.hostname = plan.hostname.clone().or(facts.hostname.take());
+                    });
+                }
+                script::Script {
+                    arguments: &arguments,
+                    kernel_arguments: &plan.kernel_arguments,
+                }
+                .render()
+            }
+        };
+        Answer::generated("text/plain", text.into_bytes())
+    }
+
+    fn loader(&self, name: &str, request: &Request) -> Option<Answer> {
+        let file = match self.daemon.loaders.open(name) {
+            Ok(file) => file?,
+            Err(error) => {
+                warn!(name, %error, "a loader cannot be read");
+                return None;
+            }
+        };
+        let metadata = file.metadata().ok()?;
+        let etag = format!(
+            "\"{:x}-{:x}-{:x}\"",
+            metadata.ino(),
+            metadata.mtime(),
+            metadata.len()
+        );
+        // UEFI 2.10 section 24.7.2: the type tells firmware that this is a program to run.
+        let content_type = if name.ends_with(".efi") {
+            "application/efi"
+        } else {
+            "application/octet-stream"
+        };
+        Some(file_answer(
+            Arc::new(file),
+            metadata.len(),
+            &etag,
+            content_type,
+            request,
+        ))
+    }
+
+    fn image_file(
+        &self,
+        name: &str,
+        generation: &str,
+        file: &str,
+        request: &Request,
+    ) -> Option<Answer> {
+        let (name, id): (ImageName, GenerationId) = (name.parse().ok()?, generation.parse().ok()?);
+        let images = self.daemon.images.load();
+        let generation = images.generation(&name, id)?;
+        let opened = match file {
+            "vmlinuz" => &generation.kernel,
+            "initrd.img" => &generation.initrd,
+            "root.squashfs" => &generation.root.file,
+            _ => return None,
+        };
+        let size = opened.metadata().ok()?.len();
+        let etag = format!("\"{id}-{file}\"");
+        Some(file_answer(
+            Arc::clone(opened),
+            size,
+            &etag,
+            "application/octet-stream",
+            request,
+        ))
+    }
+
+    /// The files that make one client different, for `init` with a fresh token.
+    fn overlay(&self, mac: &str, peer: SocketAddrV4, request: &Request) -> Option<Answer> {
+        let client: MacAddr = mac.parse().ok()?;
+        let daemon = self.daemon;
+        let token = request.query_value("token").unwrap_or_default();
+        let age = daemon
+            .site_key
+            .token_age(&token, client, *peer.ip(), unix_seconds());
+        let spent = || {
+            let timelines = daemon.timelines();
+            let attempt = timelines.current(client)?;
+            let current = attempt
+                .facts
+                .token
+                .as_ref()
+                .is_none_or(|current| *current == token);
+            Some(!current || attempt.stage() >= Some(Stage::Switched))
+        };
+        if age.is_none_or(|age| age > TOKEN_LIFE) || spent().unwrap_or(false) {
+            warn!(%client, address = %peer.ip(), "someone asked for a client's overlay with a token that is not good (any more)");
+            return Some(Answer::text(403, "this token is not good (any more)"));
+        }
+        match overlay::render(daemon, client) {
+            Ok(archive) => Some(Answer::generated("application/x-cpio", archive)),
+            Err(error) => {
+                warn!(%client, "the overlay cannot be made: {error:#}");
+                Some(Answer::text(
+                    500,
+                    "the overlay cannot be made; the server's log says why",
+                ))
+            }
+        }
+    }
+
+    fn report(&self, mac: &str, peer: SocketAddrV4, body: &[u8]) -> Option<Answer> {
+        let client: MacAddr = mac.parse().ok()?;
+        let report = match Report::parse(body) {
+            Ok(report) => report,
+            Err(error) => return Some(Answer::text(400, &error.to_string())),
+        };
+        let daemon = self.daemon;
+        if daemon
+            .site_key
+            .token_age(&report.token, client, *peer.ip(), unix_seconds())
+            .is_none()
+        {
+            return Some(Answer::text(403, "this token is not good"));
+        }
+        if report.failed {
+            daemon.failed(client, report.stage, &report.message);
+        } else {
+            daemon.reached(client, report.stage, &report.message);
+        }
+        daemon.learn(client, |facts| facts.address = Some(*peer.ip()));
+        Some(Answer::no_content())
+    }
+}
+
+fn file_answer(
+    file: Arc<std::fs::File>,
+    size: u64,
+    etag: &str,
+    content_type: &str,
+    request: &Request,
+) -> Answer {
+    let mut headers =
+        format!("Content-Type: {content_type}\r\nAccept-Ranges: bytes\r\nETag: {etag}\r\n");
+    let (status, start, len) = match part(
+        request.range.as_deref(),
+        request.if_range.as_deref(),
+        etag,
+        size,
+    ) {
+        Part::Whole => (200, 0, size),
+        Part::Range { start, len } => {
+            headers.push_str(&format!(
+                "Content-Range: bytes {start}-{}/{size}\r\n",
+                start + len - 1
+            ));
+            (206, start, len)
+        }
+        Part::Unsatisfiable => {
+            let mut answer = Answer::text(416, "no such bytes in the file");
+            answer
+                .headers
+                .push_str(&format!("Content-Range: bytes */{size}\r\n"));
+            return answer;
+        }
+    };
+    Answer {
+        status,
+        headers,
+        body: Body::File { file, start, len },
+    }
+}

@@ -1,0 +1,218 @@
+//! TFTP: the first loader, for firmware that knows nothing else.
+//!
+//! The protocol is the `tftp` crate's; here are the sockets. Each transfer has a socket of its own at
+//! our served address (its port is the transfer's TID), connected to the client, so that the kernel
+//! drops what others send to it.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use model::Stage;
+use tftp::{FileSource, Limits, Outcome, Request, Transfer, error_packet};
+use tokio::net::UdpSocket;
+use tokio::sync::watch;
+use tracing::{debug, info, warn};
+
+use crate::daemon::Daemon;
+
+/// Transfers of all clients at once.
+const MAX_TRANSFERS: usize = 512;
+/// Transfers of one client at once: an aborted probe may overlap the real one.
+const MAX_PER_CLIENT: usize = 8;
+
+struct Loader(std::fs::File);
+
+impl FileSource for Loader {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read_at(buffer, offset)
+    }
+}
+
+/// Serves requests that arrive at `socket` (port 69 of `address`) until `shutdown` changes.
+pub async fn serve(
+    daemon: Arc<Daemon>,
+    socket: std::net::UdpSocket,
+    mut shutdown: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let socket = UdpSocket::from_std(socket)?;
+    let SocketAddr::V4(local) = socket.local_addr()? else {
+        return Ok(());
+    };
+    let transfers = Arc::new(Transfers::default());
+    let mut buffer = vec![0; 2048];
+    loop {
+        let received = tokio::select! {
+            received = socket.recv_from(&mut buffer) => received,
+            _ = shutdown.changed() => return Ok(()),
+        };
+        let (length, client) = match received {
+            Ok((length, SocketAddr::V4(client))) => (length, client),
+            Ok(_) => continue,
+            Err(error) => {
+                // An ICMP error for an earlier answer; the next datagram is unharmed by it.
+                debug!(%error, "TFTP: receive");
+                continue;
+            }
+        };
+        match Request::decode(&buffer[..length]) {
+            Ok(request) => {
+                let Some(place) = transfers.enter(*client.ip()) else {
+                    debug!(%client, "TFTP: too many transfers, request dropped");
+                    continue;
+                };
+                let daemon = Arc::clone(&daemon);
+                tokio::spawn(async move {
+                    let result = transfer(&daemon, *local.ip(), client, &request).await;
+                    if let Err(error) = result {
+                        debug!(%client, path = request.path, %error, "TFTP: transfer");
+                    }
+                    drop(place);
+                });
+            }
+            Err(Ok((code, message))) => {
+                debug!(%client, message, "TFTP: refused");
+                let _ = socket.send_to(&error_packet(code, message), client).await;
+            }
+            Err(Err(discard)) => debug!(%client, reason = discard.as_str(), "TFTP: discarded"),
+        }
+    }
+}
+
+async fn transfer(
+    daemon: &Daemon,
+    local: Ipv4Addr,
+    client: SocketAddrV4,
+    request: &Request,
+) -> io::Result<()> {
+    let socket = UdpSocket::from_std(net::bind_udp(SocketAddrV4::new(local, 0))?)?;
+    socket.connect(client).await?;
+    let file = match daemon.loaders.open(&request.path) {
+        Ok(Some(file)) => file,
+        Ok(None) => {
+            debug!(%client, path = request.path, "TFTP: not found");
+            socket
+                .send(&error_packet(tftp::ErrorCode::NotFound, "file not found"))
+                .await?;
+            return Ok(());
+        }
+        Err(error) => {
+            warn!(path = request.path, %error, "TFTP: a loader cannot be read");
+            socket
+                .send(&error_packet(
+                    tftp::ErrorCode::Undefined,
+                    "the file cannot be read",
+                ))
+                .await?;
+            return Ok(());
+        }
+    };
+    let len = file.metadata()?.len();
+    let started = Instant::now();
+    let machine = Transfer::new(Duration::ZERO, request, len, &Limits::default());
+    let outcome = run(machine, &Loader(file), socket, started).await?;
+    let name = &request.path;
+    match &outcome {
+        Outcome::Done(bytes) => {
+            let detail = format!("{name}, {} KiB over TFTP", bytes / 1024);
+            match daemon.client_at(*client.ip()) {
+                Some(mac) => daemon.reached(mac, Stage::Loader, &detail),
+                None => info!(%client, "{detail}"),
+            }
+        }
+        Outcome::Probed => debug!(%client, name, "TFTP: the client asked for the size"),
+        outcome => info!(%client, name, ?outcome, "TFTP: the transfer did not end well"),
+    }
+    Ok(())
+}
+
+/// Drives the machine until the transfer ends.
+async fn run(
+    mut machine: Transfer,
+    loader: &Loader,
+    socket: UdpSocket,
+    started: Instant,
+) -> io::Result<Outcome> {
+    let mut packet = [0; 1024];
+    let mut batch = Vec::with_capacity(machine.block_size() + 4);
+    let segment = (machine.block_size() + 4) as u16;
+    let socket = socket.into_std()?;
+    let offload = net::set_segment_size(&socket, segment).is_ok();
+    let socket = UdpSocket::from_std(socket)?;
+    loop {
+        while let Some(transmit) = machine.poll_transmit(loader, &mut batch) {
+            if batch.len() <= transmit.segment || offload {
+                socket.send(&batch).await?;
+            } else {
+                for datagram in batch.chunks(transmit.segment) {
+                    socket.send(datagram).await?;
+                }
+            }
+        }
+        let Some(deadline) = machine.poll_timeout() else {
+            break;
+        };
+        tokio::select! {
+            received = socket.recv(&mut packet) => match received {
+                Ok(length) => machine.handle(started.elapsed(), &packet[..length]),
+                // The client's port is closed: it is gone (ICMP port unreachable).
+                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                    return Ok(Outcome::TimedOut(machine.acknowledged()));
+                }
+                Err(error) => return Err(error),
+            },
+            () = tokio::time::sleep_until((started + deadline).into()) => {
+                machine.handle_timeout(started.elapsed());
+            }
+        }
+    }
+    Ok(machine.outcome().cloned().unwrap_or(Outcome::TimedOut(0)))
+}
+
+/// Counts transfers, so that nobody can have more than a share.
+#[derive(Default)]
+struct Transfers(Mutex<HashMap<Ipv4Addr, usize>>);
+
+impl Transfers {
+    fn enter(self: &Arc<Self>, client: Ipv4Addr) -> Option<Place> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: usize = counts.values().sum();
+        let own = counts.entry(client).or_default();
+        if all >= MAX_TRANSFERS || *own >= MAX_PER_CLIENT {
+            if *own == 0 {
+                counts.remove(&client);
+            }
+            return None;
+        }
+        *own += 1;
+        Some(Place {
+            transfers: Arc::clone(self),
+            client,
+        })
+    }
+}
+
+/// A transfer's place; given back when dropped.
+struct Place {
+    transfers: Arc<Transfers>,
+    client: Ipv4Addr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut counts = self
+            .transfers
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = counts.get_mut(&self.client) {
+            *own -= 1;
+            if *own == 0 {
+                counts.remove(&self.client);
+            }
+        }
+    }
+}
