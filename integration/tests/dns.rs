@@ -1,10 +1,12 @@
 //! DNS, asked by dig.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use integration::clients::dhcp::udhcpc;
 use integration::clients::dns::dig;
 use integration::subject::names;
-use integration::{Client, Lab, Server, Setup, in_lab};
+use integration::{Client, Lab, Process, Server, Setup, in_lab};
 
 fn serving(test: impl FnOnce(&Lab, &Client) -> Result<()>) {
     in_lab(|lab| {
@@ -76,13 +78,53 @@ fn a_leased_address_has_the_name_that_its_client_gave() {
     });
 }
 
+/// Starts an upstream that knows one name.
+fn start_upstream(lab: &Lab) -> Result<(Process, Client)> {
+    let upstream = lab.client()?;
+    upstream.set_address(names::UPSTREAM.parse()?)?;
+    let mut dnsmasq = upstream.command("dnsmasq")?;
+    dnsmasq.args([
+        "--keep-in-foreground",
+        "--log-facility=-",
+        "--log-queries",
+        "--user=root",
+        "--pid-file=",
+    ]);
+    dnsmasq.args(["--conf-file=/dev/null", "--no-resolv", "--no-hosts"]);
+    dnsmasq.arg("--address=/www.example.org/203.0.113.7");
+    let mut dnsmasq = Process::start(&mut dnsmasq, &lab.folder().join("upstream.log"))?;
+    dnsmasq.until_printed("started", Duration::from_secs(10))?;
+    Ok((dnsmasq, upstream))
+}
+
 #[test]
-fn a_question_that_nobody_upstream_answers_is_answered_all_the_same() {
-    serving(|_, client| {
-        let answer = dig(client, &["www.example.org"])?;
+fn the_rest_of_the_world_is_what_the_upstream_says() {
+    serving(|lab, client| {
+        let _upstream = start_upstream(lab)?;
+        for words in [["www.example.org", "A"], ["www.example.org", "+tcp"]] {
+            let answer = dig(client, &words)?;
+            ensure!(answer.data == ["203.0.113.7"], "{answer:?}");
+        }
+        let unknown = dig(client, &["no-such-name.example.org"])?;
         ensure!(
-            matches!(answer.status.as_str(), "REFUSED" | "SERVFAIL"),
-            "{answer:?}"
+            unknown.data.is_empty() && unknown.status != "NOERROR",
+            "{unknown:?}"
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn questions_about_our_own_network_do_not_leave_it() {
+    serving(|lab, client| {
+        let (upstream, _home) = start_upstream(lab)?;
+        // An upstream that is asked answers REFUSED; we know that nobody has these.
+        let name = format!("nobody.{}", names::DOMAIN);
+        ensure!(dig(client, &[&name])?.status == "NXDOMAIN");
+        ensure!(dig(client, &["-x", "192.168.67.77"])?.status == "NXDOMAIN");
+        ensure!(
+            !upstream.printed().contains("nobody"),
+            "the upstream was asked"
         );
         Ok(())
     });

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use integration::clients::dns::dig;
 use integration::clients::http::curl;
 use integration::subject::netbootd::{command, configure, state_dir};
 use integration::{Lab, Process, Server, Setup, in_lab, ran, roots, succeed, until};
@@ -223,6 +224,22 @@ fn a_clients_overlay_is_only_for_who_has_its_token() {
             ensure!(answer.status == 403, "{token:?}: {}", answer.headers);
             ensure!(!answer.body.starts_with(b"070701"), "{token:?}: an overlay");
         }
+        Ok(())
+    });
+}
+
+/// dnsmasq stays silent here, and the client's resolver waits as long as it likes.
+#[test]
+fn a_dns_question_that_no_upstream_answers_is_answered_all_the_same() {
+    in_lab(|lab| {
+        let _server = Server::netbootd(lab, &Setup::default())?;
+        let client = lab.client()?;
+        client.set_address("192.168.67.7".parse()?)?;
+        let answer = dig(&client, &["www.example.org"])?;
+        ensure!(
+            matches!(answer.status.as_str(), "REFUSED" | "SERVFAIL"),
+            "{answer:?}"
+        );
         Ok(())
     });
 }

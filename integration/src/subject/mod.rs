@@ -107,6 +107,8 @@ pub mod names {
     pub const DOMAIN: &str = "lab.internal";
     /// A host that is in the configuration: its name in [`DOMAIN`], and its address.
     pub const HOST: (&str, &str) = ("nas", "192.168.67.5");
+    /// Where questions about the rest of the world go; nobody is there unless a test brings it.
+    pub const UPSTREAM: &str = "192.168.67.4";
     /// The pool, first and last address.
     pub const POOL: (&str, &str) = ("192.168.67.20", "192.168.67.90");
     /// The pool of the network behind a relay, a /24.

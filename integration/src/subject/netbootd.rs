@@ -103,6 +103,7 @@ fn text(lab: &Lab, setup: &Setup<'_>) -> Result<String> {
         names::DOMAIN
     )?;
     writeln!(text, "hosts = {{ {host} = {address:?} }}")?;
+    writeln!(text, "upstreams = [{:?}]", names::UPSTREAM)?;
     if let Some((user, key)) = setup.user {
         writeln!(text, "\n[users.{user}]\nssh_keys = [{key:?}]")?;
     }

@@ -42,6 +42,7 @@ fn text(setup: &Setup<'_>, files: &Path) -> Result<String> {
     let (host, address) = names::HOST;
     let domain = names::DOMAIN;
     writeln!(text, "domain={domain}\nlocal=/{domain}/\nbogus-priv")?;
+    writeln!(text, "server={}", names::UPSTREAM)?;
     writeln!(text, "host-record={host}.{domain},{address}")?;
     writeln!(text, "dhcp-match=set:ipxe,175")?;
     let script = if setup.image.is_some() {
