@@ -52,8 +52,6 @@ pub enum Answer {
 #[must_use]
 pub struct Pending {
     pub(crate) changes: Vec<LeaseChange>,
-    /// Which version of each changed address this is, see `in_doubt`.
-    pub(crate) versions: Vec<u64>,
     pub(crate) address: Ipv4Addr,
     pub(crate) unix: u64,
     /// Boxed: a decision is moved about more often than it is encoded.

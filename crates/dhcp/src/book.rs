@@ -98,13 +98,16 @@ impl LeaseBook {
             book.reservations
                 .insert(reservation.mac, reservation.clone());
         }
-        for reservation in book.reservations.values() {
+        for reservation in &config.reservations {
+            if book.reservations.get(&reservation.mac) != Some(reservation) {
+                continue;
+            }
             if let Some(address) = reservation.address {
                 book.reserved_addresses.insert(address, reservation.mac);
             }
             if let Some(name) = &reservation.hostname {
-                book.reserved_names
-                    .insert(name.to_ascii_lowercase(), reservation.mac);
+                let name = name.to_ascii_lowercase();
+                book.reserved_names.insert(name, reservation.mac);
             }
         }
         for index in 0..book.pools.len() {

@@ -1,52 +1,44 @@
 //! Addresses whose last change is not known to be stored.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::Ipv4Addr;
 
 use crate::book::LeaseBook;
-use crate::lease::{Lease, LeaseChange};
+use crate::lease::{BindingState, Lease, LeaseChange};
 
 /// What is on disk for the addresses with changes on their way there.
 ///
-/// The book has a change as soon as it is decided, so that no second client gets the address while
-/// the disk is busy. When storing fails, the book goes back to what is on disk, but not before the
-/// last of several changes to that address is resolved: until then the address stays held.
+/// While the disk is busy, the book is on the safe side: it has a new holder as soon as that is
+/// decided, so that no second client gets the address, and it keeps an old holder until its leaving
+/// is stored, since that may fail and the client live on. When the last of several changes to an
+/// address is resolved, the book has what is on disk.
 #[derive(Debug, Default)]
 pub(crate) struct InDoubt {
     addresses: HashMap<Ipv4Addr, Address>,
-    next_version: u64,
 }
 
 #[derive(Debug)]
 struct Address {
     on_disk: Option<Lease>,
     outstanding: u32,
-    latest: u64,
-    latest_failed: bool,
 }
 
 impl InDoubt {
-    /// Applies changes to the book and remembers what they replace. Gives one version per change.
-    pub(crate) fn stage(&mut self, book: &mut LeaseBook, changes: &[LeaseChange]) -> Vec<u64> {
-        let staged = changes.iter().map(|change| {
-            let version = self.next_version;
-            self.next_version += 1;
-            let address = self
-                .addresses
-                .entry(change.address())
-                .or_insert_with(|| Address {
-                    on_disk: book.lease(change.address()).cloned(),
-                    outstanding: 0,
-                    latest: version,
-                    latest_failed: false,
-                });
-            address.outstanding += 1;
-            address.latest = version;
-            address.latest_failed = false;
-            book.apply(change.clone());
-            version
-        });
-        staged.collect()
+    /// Takes note of changes on their way to the disk, and lets the book have those that take an
+    /// address from the free.
+    pub(crate) fn stage(&mut self, book: &mut LeaseBook, changes: &[LeaseChange]) {
+        for change in changes {
+            let address = change.address();
+            let entry = self.addresses.entry(address).or_insert_with(|| Address {
+                on_disk: book.lease(address).cloned(),
+                outstanding: 0,
+            });
+            entry.outstanding += 1;
+            if matches!(change, LeaseChange::Put(lease) if lease.state != BindingState::Released) {
+                book.apply(change.clone());
+            }
+        }
     }
 
     /// The lease of an address as it is on disk; `None` when it is not in doubt.
@@ -54,37 +46,32 @@ impl InDoubt {
         Some(self.addresses.get(&address)?.on_disk.as_ref())
     }
 
-    /// Takes note that the changes were stored, or were not.
+    /// Takes note that changes were stored, or were not.
     pub(crate) fn resolve(
         &mut self,
         book: &mut LeaseBook,
         changes: &[LeaseChange],
-        versions: &[u64],
         is_stored: bool,
     ) {
-        for (change, version) in changes.iter().zip(versions) {
-            let Some(address) = self.addresses.get_mut(&change.address()) else {
+        for change in changes {
+            let Entry::Occupied(mut entry) = self.addresses.entry(change.address()) else {
                 continue;
             };
+            let address = entry.get_mut();
             if is_stored {
                 address.on_disk = match change {
                     LeaseChange::Put(lease) => Some(lease.clone()),
                     LeaseChange::Remove(_) => None,
                 };
             }
-            address.latest_failed |= !is_stored && address.latest == *version;
             address.outstanding = address.outstanding.saturating_sub(1);
             if address.outstanding > 0 {
                 continue;
             }
-            let Some(settled) = self.addresses.remove(&change.address()) else {
-                continue;
-            };
-            if settled.latest_failed {
-                book.apply(match settled.on_disk {
-                    Some(lease) => LeaseChange::Put(lease),
-                    None => LeaseChange::Remove(change.address()),
-                });
+            let on_disk = entry.remove().on_disk;
+            if book.lease(change.address()) != on_disk.as_ref() {
+                let remove = LeaseChange::Remove(change.address());
+                book.apply(on_disk.map_or(remove, LeaseChange::Put));
             }
         }
     }

@@ -101,6 +101,6 @@ pub struct Config {
     pub links: Vec<Link>,
     /// The subnets; the longest prefix that holds an address wins.
     pub subnets: Vec<Subnet>,
-    /// The reservations; of two for one client the later wins.
+    /// The reservations; of two for one client, or for one address, the later wins.
     pub reservations: Vec<Reservation>,
 }

@@ -47,12 +47,12 @@ impl Server {
         boot_file(&mut reply, request, client, &boot);
         let boot_file = boot.file;
         let told = match kind {
-            MessageType::Offer => EventKind::ProxyOffer { boot_file },
-            _ => EventKind::BootServerAck { boot_file },
+            MessageType::Offer => vec![EventKind::Discover, EventKind::ProxyOffer { boot_file }],
+            _ => vec![EventKind::BootServerAck { boot_file }],
         };
         Ok(Answer::Done(Done {
             reply: Some(context.outgoing(destination, reply).transmit()),
-            events: vec![context.event(EventKind::Discover), context.event(told)],
+            events: told.into_iter().map(|kind| context.event(kind)).collect(),
         }))
     }
 

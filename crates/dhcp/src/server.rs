@@ -143,14 +143,12 @@ impl Server {
     pub fn commit(&mut self, pending: Pending) -> Done {
         let Pending {
             changes,
-            versions,
             reply,
             mut happened,
             achieved,
             ..
         } = pending;
-        self.in_doubt
-            .resolve(&mut self.book, &changes, &versions, true);
+        self.in_doubt.resolve(&mut self.book, &changes, true);
         happened.push(achieved);
         Done {
             reply: reply.map(|outgoing| outgoing.transmit()),
@@ -159,24 +157,30 @@ impl Server {
     }
 
     /// The changes of `pending` could not be stored. The book goes back to what is on disk. A client
-    /// whose stored lease is still running is told the time that is left of it, so that it lives on
-    /// while the disk is full; any other hears nothing and asks again.
+    /// that renews a stored lease is told the time that is left of it, so that it lives on while the
+    /// disk is full; any other hears nothing and asks again.
     pub fn abort(&mut self, pending: Pending) -> Done {
         let Pending {
             changes,
-            versions,
             address,
             unix,
             reply,
             mut happened,
             achieved,
         } = pending;
-        let mac = achieved.mac;
         let on_disk = self.in_doubt.on_disk(address).flatten();
-        let running = on_disk.filter(|lease| lease.mac == mac && lease.is_active(unix));
+        // Only the very client that the disk has: a later stage of its boot would be acknowledged
+        // without a trace, and a third could come and be taken for the next stage.
+        let is_renewal = |stored: &&Lease| {
+            changes.iter().any(|change| {
+                matches!(change, LeaseChange::Put(lease)
+                    if lease.mac == stored.mac && lease.client_id == stored.client_id)
+            })
+        };
+        let running = on_disk.filter(|lease| lease.is_active(unix));
+        let running = running.filter(is_renewal);
         let left = running.map(|lease| lease.expires_unix - unix);
-        self.in_doubt
-            .resolve(&mut self.book, &changes, &versions, false);
+        self.in_doubt.resolve(&mut self.book, &changes, false);
         let failed = EventKind::NotStored { address };
         happened.push(Event {
             kind: failed,
@@ -273,10 +277,9 @@ impl Server {
         reply: Option<Outgoing>,
         achieved: EventKind,
     ) -> Answer {
-        let versions = self.in_doubt.stage(&mut self.book, &changes);
+        self.in_doubt.stage(&mut self.book, &changes);
         Answer::Pending(Pending {
             changes,
-            versions,
             address,
             unix: context.now.unix,
             reply: reply.map(Box::new),

@@ -1,5 +1,14 @@
 //! What the server promises, seen from outside: one program, one harness (`lab`), a file per theme.
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 
+mod bad_inputs;
 mod conversations;
+mod durability;
+mod firmware;
+mod identity;
 mod lab;
+mod names;
+mod probe;
+mod properties;
+mod relays;
+mod scale;

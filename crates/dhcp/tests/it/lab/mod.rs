@@ -12,7 +12,7 @@ use dhcp::{
 };
 use model::{Firmware, MacAddr};
 
-pub use packet::{Packet, Seen, hex};
+pub use packet::{Packet, Seen, wire};
 
 pub const LINK: LinkId = LinkId(2);
 pub const SERVER: Ipv4Addr = Ipv4Addr::new(192, 168, 67, 1);
@@ -262,7 +262,7 @@ pub fn ovmf(number: u32) -> Packet {
             55,
             &[
                 1, 2, 3, 4, 5, 6, 12, 13, 15, 17, 18, 22, 23, 28, 40, 41, 42, 43, 50, 51, 54, 58,
-                59, 60, 67, 97, 128, 129, 130, 131, 132, 133, 134, 135,
+                59, 60, 66, 67, 97, 128, 129, 130, 131, 132, 133, 134, 135,
             ],
         )
         .option(97, &[&[0][..], &[0x22; 16]].concat())

@@ -179,14 +179,24 @@ impl Seen {
     }
 }
 
-/// Bytes from hexadecimal; blanks and line ends are for the reader.
-pub fn hex(text: &str) -> Vec<u8> {
-    let digits: Vec<u32> = text
-        .chars()
-        .filter_map(|digit| digit.to_digit(16))
-        .collect();
-    digits
-        .chunks(2)
-        .map(|pair| (pair[0] * 16 + pair[1]) as u8)
-        .collect()
+/// Bytes from a dump a person can read: `0a1b` in hexadecimal, `'text'`, `00x64` for repetition;
+/// `#` begins a remark.
+pub fn wire(dump: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for line in dump.lines() {
+        let line = line.split('#').next().unwrap_or_default();
+        for word in line.split_whitespace() {
+            if let Some(text) = word.strip_prefix('\'') {
+                bytes.extend(text.trim_end_matches('\'').bytes());
+            } else if let Some((byte, count)) = word.split_once('x') {
+                let byte = u8::from_str_radix(byte, 16).expect("a byte");
+                bytes.extend(vec![byte; count.parse().expect("a count")]);
+            } else {
+                let digits = word.as_bytes().chunks(2);
+                let pairs = digits.map(|pair| std::str::from_utf8(pair).expect("ASCII"));
+                bytes.extend(pairs.map(|pair| u8::from_str_radix(pair, 16).expect("hex")));
+            }
+        }
+    }
+    bytes
 }
