@@ -12,7 +12,7 @@ const HEADER: usize = 4;
 /// A whole record of one fragment fits, so that there is always room to read on.
 const MAX_BUFFER: usize = MAX_RECORD + HEADER;
 /// What a connection that sends small calls keeps.
-const MIN_BUFFER: usize = 4096;
+const MIN_BUFFER: usize = 1024;
 const LAST_FRAGMENT: u32 = 1 << 31;
 
 /// Cuts a stream into records. The shell reads into [`Records::space`], says how much with

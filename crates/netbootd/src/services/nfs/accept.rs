@@ -1,8 +1,9 @@
 //! Taking connections.
 
+use std::collections::HashMap;
 use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -10,11 +11,12 @@ use std::time::Duration;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, Id, JoinError, JoinSet};
 use tracing::{debug, error, warn};
 
 use super::Service;
 use super::connection::Connection;
+use super::counters::{Activity, Connected};
 
 /// How long to wait when the process has no descriptor left for a connection.
 const EXHAUSTED: Duration = Duration::from_millis(100);
@@ -24,50 +26,112 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
     .with_interval(Duration::from_secs(30))
     .with_retries(6);
 
+/// What a connection ends with.
+type Ended = (SocketAddr, io::Result<()>);
+
+/// The connections there are.
+#[derive(Default)]
+pub(super) struct Connections {
+    tasks: JoinSet<Ended>,
+    open: HashMap<Id, Open>,
+}
+
+/// What is known of a connection from outside.
+struct Open {
+    address: IpAddr,
+    activity: Activity,
+    task: AbortHandle,
+}
+
 /// Accepts for ever; every connection is a task of its own in `connections`.
 pub(super) async fn accept(
     service: &Arc<Service>,
     listeners: &[TcpListener],
-    connections: &mut JoinSet<(SocketAddr, io::Result<()>)>,
+    connections: &mut Connections,
     stopped: watch::Receiver<bool>,
 ) -> io::Result<()> {
     loop {
         tokio::select! {
             accepted = next(listeners) => match accepted {
-                Ok((stream, peer)) => open(service, stream, peer, connections, &stopped),
+                Ok((stream, peer)) => connections.open(service, stream, peer, &stopped),
                 Err(error) if is_of_the_connection(&error) => {}
                 Err(error) => {
                     warn!(%error, "cannot accept an NFS connection");
                     tokio::time::sleep(EXHAUSTED).await;
                 }
             },
-            Some(ended) = connections.join_next() => match ended {
-                Ok((peer, Ok(()))) => debug!(%peer, "NFS connection closed"),
-                Ok((peer, Err(error))) => debug!(%peer, %error, "NFS connection ended"),
-                Err(error) => error!(%error, "an NFS connection was lost to a fault of ours"),
-            },
+            Some(ended) = connections.tasks.join_next_with_id() => connections.ended(ended),
         }
     }
 }
 
-fn open(
-    service: &Arc<Service>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    connections: &mut JoinSet<(SocketAddr, io::Result<()>)>,
-    stopped: &watch::Receiver<bool>,
-) {
-    let most = service.options.max_connections;
-    let client = service.options.counters.client(peer.ip());
-    let connected = client.connect(most.div_ceil(2));
-    let Some(connected) = connected.filter(|_| connections.len() < most) else {
-        debug!(%peer, "too many NFS connections");
-        return;
-    };
-    // Without it, a connection costs a little more for a little longer.
-    let _ = SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE);
-    let connection = Connection::new(stream, Arc::clone(service), connected, stopped.clone());
-    connections.spawn(async move { (peer, connection.run().await) });
+impl Connections {
+    /// Waits until none is left.
+    pub(super) async fn drained(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    fn open(
+        &mut self,
+        service: &Arc<Service>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        stopped: &watch::Receiver<bool>,
+    ) {
+        let address = peer.ip();
+        let most = service.options.max_connections;
+        let client = service.options.counters.client(address);
+        if self.open.len() >= most {
+            self.make_room(|_| true);
+        } else if client.connections() >= most.div_ceil(2) {
+            self.make_room(|open| open.address == address);
+        }
+        // Without it, a machine that was switched off costs a little more for a little longer.
+        let _ = SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE);
+        let connected = Connected::new(client);
+        let activity = connected.activity();
+        let connection = Connection::new(stream, Arc::clone(service), connected, stopped.clone());
+        let task = self
+            .tasks
+            .spawn(async move { (peer, connection.run().await) });
+        let open = Open {
+            address,
+            activity,
+            task,
+        };
+        self.open.insert(open.task.id(), open);
+    }
+
+    /// Ends the connection that has been of no use for longest: a machine that works is not kept
+    /// out by a thousand connections that only sit there.
+    fn make_room(&mut self, may_go: impl Fn(&Open) -> bool) {
+        let candidates = self.open.iter().filter(|(_, open)| may_go(open));
+        let idlest = candidates.min_by_key(|(_, open)| open.activity.last());
+        if let Some(id) = idlest.map(|(id, _)| *id)
+            && let Some(open) = self.open.remove(&id)
+        {
+            debug!(address = %open.address, "too many NFS connections: the idlest is closed");
+            open.task.abort();
+        }
+    }
+
+    fn ended(&mut self, ended: Result<(Id, Ended), JoinError>) {
+        match ended {
+            Ok((id, (peer, result))) => {
+                self.open.remove(&id);
+                match result {
+                    Ok(()) => debug!(%peer, "NFS connection closed"),
+                    Err(error) => debug!(%peer, %error, "NFS connection ended"),
+                }
+            }
+            Err(error) => {
+                self.open.remove(&error.id());
+                if error.is_panic() {
+                    error!(%error, "an NFS connection was lost to a fault of ours");
+                }
+            }
+        }
+    }
 }
 
 /// The next connection of any listener.

@@ -69,38 +69,61 @@ impl Counters {
 }
 
 impl ClientCounter {
-    /// Counts a connection for as long as the value lives, or says `None` if there are `most`.
-    pub(super) fn connect(self: &Arc<Self>, most: usize) -> Option<Connected> {
-        let connected = Connected(Arc::clone(self));
-        (self.connections.fetch_add(1, Relaxed) < most).then_some(connected)
+    pub(super) fn connections(&self) -> usize {
+        self.connections.load(Relaxed)
+    }
+}
+
+/// One connection, counted for as long as the value lives.
+#[derive(Debug)]
+pub(super) struct Connected {
+    client: Arc<ClientCounter>,
+    activity: Activity,
+}
+
+/// When a connection was last of use, in milliseconds since 1970.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Activity(Arc<AtomicU64>);
+
+impl Activity {
+    pub(super) fn last(&self) -> u64 {
+        self.0.load(Relaxed)
+    }
+}
+
+impl Connected {
+    pub(super) fn new(client: Arc<ClientCounter>) -> Self {
+        client.connections.fetch_add(1, Relaxed);
+        Self {
+            client,
+            activity: Activity(Arc::new(AtomicU64::new(now()))),
+        }
+    }
+
+    pub(super) fn activity(&self) -> Activity {
+        self.activity.clone()
     }
 
     pub(super) fn answered(&self, calls: u64, bytes: u64) {
-        self.calls.fetch_add(calls, Relaxed);
-        self.bytes_sent.fetch_add(bytes, Relaxed);
-        let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-        self.last_call.store(now.as_secs(), Relaxed);
+        let now = now();
+        self.client.calls.fetch_add(calls, Relaxed);
+        self.client.bytes_sent.fetch_add(bytes, Relaxed);
+        self.client.last_call.store(now / 1000, Relaxed);
+        self.activity.0.store(now, Relaxed);
     }
 
     pub(super) fn discarded(&self) {
-        self.discarded.fetch_add(1, Relaxed);
+        self.client.discarded.fetch_add(1, Relaxed);
     }
 }
-
-/// One connection, counted.
-#[derive(Debug)]
-pub(super) struct Connected(Arc<ClientCounter>);
 
 impl Drop for Connected {
     fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Relaxed);
+        self.client.connections.fetch_sub(1, Relaxed);
     }
 }
 
-impl std::ops::Deref for Connected {
-    type Target = ClientCounter;
-
-    fn deref(&self) -> &ClientCounter {
-        &self.0
-    }
+fn now() -> u64 {
+    let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }

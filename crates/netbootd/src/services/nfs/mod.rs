@@ -29,15 +29,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::nfs::{FileToken, Ports, ReadOnlyFs};
+use rustix::process::{Resource, getrlimit};
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
 
 pub use bind::{Sockets, bind};
 pub use counters::{ClientFigures, Counters};
 
 /// How long connections may go on with what they are sending once the service is told to stop.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// Enough for any room.
+const MAX_CONNECTIONS: u64 = 4096;
 
 /// Files to serve, some of which may be sent straight from the disk.
 pub trait ExportedFiles: ReadOnlyFs + Send + Sync {
@@ -54,7 +57,8 @@ pub type OnMount = Arc<dyn Fn(SocketAddr, &[u8]) + Send + Sync>;
 pub struct Options {
     /// Ports that the port mapper tells.
     pub ports: Ports,
-    /// Most connections at once; half of them from one address. Further ones are closed at once.
+    /// Most connections at once, half of them from one address. One more ends the one that has been
+    /// idle for longest.
     pub max_connections: usize,
     /// Most calls at once on blocking threads.
     pub max_blocking: usize,
@@ -65,15 +69,17 @@ pub struct Options {
 }
 
 impl Options {
-    /// Bounds that suit a room of clients, NFS and MOUNT on one port.
+    /// Bounds that suit a room of clients and the descriptors that this process may have; NFS and
+    /// MOUNT on one port.
     pub fn new(port: u16) -> Self {
+        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             ports: Ports {
                 nfs: port,
                 mount: port,
             },
-            max_connections: 4096,
+            max_connections: (descriptors / 4 * 3).clamp(16, MAX_CONNECTIONS) as usize,
             max_blocking: (cores * 4).clamp(8, 64),
             record_timeout: Duration::from_secs(60),
             counters: Arc::default(),
@@ -108,7 +114,7 @@ pub async fn serve(
         on_mount,
     });
     let (stop, stopped) = watch::channel(false);
-    let mut connections = JoinSet::new();
+    let mut connections = accept::Connections::default();
     tokio::select! {
         () = shutdown => {}
         result = accept::accept(&service, &listeners, &mut connections, stopped) => result?,
@@ -117,7 +123,6 @@ pub async fn serve(
     drop(listeners);
     // Nobody may be left to tell, and that is fine.
     let _ = stop.send(true);
-    let drained = async { while connections.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(GRACE, drained).await;
+    let _ = tokio::time::timeout(GRACE, connections.drained()).await;
     Ok(())
 }
