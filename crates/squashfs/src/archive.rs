@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::cache::{Block, BlockKey, BlockKind, Caches};
+use crate::block::{Block, BlockKey, BlockKind};
+use crate::caches::Caches;
 use crate::checkpoints::Checkpoints;
 use crate::cursor::{METADATA_LEN, Region};
 use crate::error::{Error, Table};

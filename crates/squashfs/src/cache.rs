@@ -3,67 +3,11 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use crate::compressor::Workspaces;
+use crate::block::{Block, BlockKey};
 use crate::error::Error;
-
-/// What a cached block is, since a corrupt image may name one place as two things.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum BlockKind {
-    /// A metadata block of at most 8 KiB.
-    Metadata,
-    /// A data block or a fragment block.
-    Data,
-    /// Plain bytes of a table's index.
-    Index,
-}
-
-/// Names one block of one archive.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct BlockKey {
-    /// The archive, numbered by its [`Caches`].
-    pub archive: u64,
-    /// Where the stored block begins, in bytes from the start of the image.
-    pub offset: u64,
-    /// Bytes it takes in the image, with the format's "uncompressed" bit; 0 for metadata blocks,
-    /// which say so themselves.
-    pub size: u32,
-    /// What it is.
-    pub kind: BlockKind,
-}
-
-/// A decompressed block.
-#[derive(Debug)]
-pub struct Block {
-    bytes: Box<[u8]>,
-    /// Bytes it takes in the image, a metadata block's header included.
-    pub(crate) stored: u32,
-}
-
-impl Block {
-    pub(crate) fn new(bytes: Vec<u8>, stored: u32) -> Self {
-        Self {
-            bytes: bytes.into_boxed_slice(),
-            stored,
-        }
-    }
-
-    /// What it costs to keep: its bytes, its key (twice) and the allocations' own.
-    fn weight(&self) -> usize {
-        self.bytes.len() + 160
-    }
-}
-
-impl Deref for Block {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
 
 /// How a cache has done so far, and what it holds now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -302,50 +246,6 @@ impl Shard {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What archives share: a cache for metadata, one for file data (so that reading a large file does
-/// not push out directories), and decoders. Cloning shares.
-#[derive(Clone)]
-pub struct Caches {
-    /// Inodes, directories and tables.
-    pub metadata: Arc<BlockCache>,
-    /// Data blocks and fragments.
-    pub data: Arc<BlockCache>,
-    pub(crate) workspaces: Arc<Workspaces>,
-    next_archive: Arc<AtomicU64>,
-}
-
-impl Caches {
-    /// Caches bounded to so many bytes each.
-    pub fn new(metadata_bytes: usize, data_bytes: usize) -> Self {
-        Self {
-            metadata: Arc::new(BlockCache::new(metadata_bytes)),
-            data: Arc::new(BlockCache::new(data_bytes)),
-            workspaces: Arc::default(),
-            next_archive: Arc::default(),
-        }
-    }
-
-    pub(crate) fn number_archive(&self) -> u64 {
-        self.next_archive.fetch_add(1, Relaxed)
-    }
-}
-
-impl Default for Caches {
-    /// 8 MiB of metadata, 64 MiB of data.
-    fn default() -> Self {
-        Self::new(8 << 20, 64 << 20)
-    }
-}
-
-impl std::fmt::Debug for Caches {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Caches")
-            .field("metadata", &self.metadata)
-            .field("data", &self.data)
-            .finish_non_exhaustive()
-    }
 }
 
 #[cfg(test)]

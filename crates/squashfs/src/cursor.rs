@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::archive::Archive;
-use crate::cache::Block;
+use crate::block::Block;
 use crate::error::{Error, Table};
 
 /// Bytes in a full metadata block once it is decompressed. All but a table's last one are full.

@@ -7,7 +7,7 @@ use crate::cursor::{Cursor, METADATA_LEN, Position};
 use crate::error::Error;
 
 /// Where an inode is: the start of its metadata block in the inode table, shifted left by 16, and
-/// its offset in the decompressed block. A constant of the image, good for as long as the image is.
+/// its offset in the decompressed block: 48 bits in all. A constant of the image, good for as long as the image is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct InodeRef(pub u64);
 
@@ -160,6 +160,14 @@ impl Archive {
     /// image.
     pub fn inode(&self, reference: InodeRef) -> Result<Inode, Error> {
         let (block, offset) = (reference.0 >> 16, (reference.0 & 0xffff) as usize);
+        if block > u32::MAX.into() {
+            let table = crate::Table::Inodes;
+            return Err(Error::corrupt(
+                table,
+                self.superblock.inodes,
+                "reference beyond 48 bits",
+            ));
+        }
         let mut cursor = Cursor::open(self, self.inodes(), block, offset)?;
         let type_number = cursor.u16()?;
         let Some(kind) = InodeKind::from_type(type_number) else {

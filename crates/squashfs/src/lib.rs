@@ -22,7 +22,9 @@
 #![forbid(unsafe_code)]
 
 mod archive;
+mod block;
 mod cache;
+mod caches;
 mod checkpoints;
 mod compressor;
 mod cursor;
@@ -38,7 +40,9 @@ mod walk;
 mod xattr;
 
 pub use archive::Archive;
-pub use cache::{Block, BlockCache, BlockKey, BlockKind, CacheCounts, Caches};
+pub use block::{Block, BlockKey, BlockKind};
+pub use cache::{BlockCache, CacheCounts};
+pub use caches::Caches;
 pub use compressor::Compressor;
 pub use directory::{DirEntry, ReadDir};
 pub use error::{Error, Table};

@@ -189,3 +189,33 @@ fn devices_and_owners_survive() {
     let meta = fs::metadata(made.tree().join("short")).unwrap();
     assert_eq!(i64::from(made.at("short").mtime), meta.mtime());
 }
+
+#[test]
+fn many_threads_read_through_a_small_cache() {
+    let made = Made::new(one_of_each, &["-b", "64K", "-comp", "zstd"]);
+    // Room for a few blocks: most of what one thread loads is lost before another wants it.
+    let caches = Caches::new(20_000, 300_000);
+    let archive = Archive::open(made.source.clone(), &caches).unwrap();
+    let whole = fs::read(made.tree().join("long")).unwrap();
+    let long = made.at("long");
+    std::thread::scope(|scope| {
+        for thread in 0..8_u64 {
+            let (archive, long, whole) = (&archive, &long, &whole);
+            scope.spawn(move || {
+                let mut out = Vec::new();
+                for round in 0..60 {
+                    let offset = (thread * 7919 + round * 104_729) % long.size;
+                    out.clear();
+                    archive.read(long, offset, 100_000, &mut out).unwrap();
+                    let start = offset as usize;
+                    let end = whole.len().min(start + 100_000);
+                    assert!(out == whole[start..end], "{thread} {round}");
+                    assert_eq!(archive.inode(long.reference).as_ref(), Ok(long));
+                }
+            });
+        }
+    });
+    assert!(caches.data.counts().bytes <= 300_000);
+    drop(archive);
+    assert_eq!(caches.data.counts().bytes, 0);
+}

@@ -12,7 +12,7 @@ use nfs::{
 use squashfs::{Inode, InodeKind, InodeRef};
 
 use super::handle::{Handle, HandleKey};
-use super::namespace::{self, Directory, Target};
+use super::namespace::{Directory, Target};
 use super::network::Network;
 use super::snapshot::{ExportSnapshot, ExportedGeneration};
 use super::tree;
@@ -28,7 +28,7 @@ pub struct ExportFs {
 }
 
 /// What a handle names, found.
-enum Node<'a> {
+pub(super) enum Node<'a> {
     Directory(&'a Directory),
     Image(&'a ExportedGeneration),
     Tree(&'a ExportedGeneration, InodeRef),
@@ -75,7 +75,7 @@ impl ExportFs {
         found.ok_or(Status::Stale)
     }
 
-    fn handle(&self, node: &Node<'_>) -> FileHandle {
+    pub(super) fn handle(&self, node: &Node<'_>) -> FileHandle {
         self.key.encode(match node {
             Node::Directory(directory) => Handle::Directory(directory.path),
             Node::Image(generation) => Handle::ImageFile(generation.id),
@@ -86,7 +86,7 @@ impl ExportFs {
 
 impl<'a> Node<'a> {
     /// What an entry of the namespace leads to.
-    fn target(snapshot: &'a ExportSnapshot, target: Target) -> Result<Self, Status> {
+    pub(super) fn target(snapshot: &'a ExportSnapshot, target: Target) -> Result<Self, Status> {
         match target {
             Target::Directory(path) => snapshot.namespace.get(path).map(Node::Directory),
             Target::Image(id) => snapshot.generation(id).map(Node::Image),
@@ -97,7 +97,7 @@ impl<'a> Node<'a> {
         .ok_or(Status::Stale)
     }
 
-    fn attributes(&self) -> Result<Attributes, Status> {
+    pub(super) fn attributes(&self) -> Result<Attributes, Status> {
         match self {
             Node::Directory(directory) => Ok(directory.attributes()),
             Node::Image(generation) => Ok(tree::image_attributes(generation)),
@@ -108,7 +108,7 @@ impl<'a> Node<'a> {
     }
 }
 
-fn inode_at(generation: &ExportedGeneration, inode: InodeRef) -> Result<Inode, Status> {
+pub(super) fn inode_at(generation: &ExportedGeneration, inode: InodeRef) -> Result<Inode, Status> {
     generation
         .archive
         .inode(inode)
@@ -308,104 +308,7 @@ impl ExportFs {
                 .iter()
                 .any(|network| network.contains(client.ip()))
     }
-
-    fn list_namespace(
-        &self,
-        snapshot: &ExportSnapshot,
-        directory: &Directory,
-        cookie: u64,
-        visit: &mut dyn FnMut(DirEntry<'_>) -> bool,
-        plus: bool,
-    ) -> Result<bool, Status> {
-        let dots = [
-            (DOT, ".", Target::Directory(directory.path)),
-            (DOT_DOT, "..", Target::Directory(directory.parent)),
-        ];
-        let entries = directory
-            .entries
-            .iter()
-            .map(|entry| (entry.cookie, entry.name.as_str(), entry.target));
-        for (at, name, target) in dots.into_iter().chain(entries) {
-            if at <= cookie {
-                continue;
-            }
-            let node = Node::target(snapshot, target)?;
-            let attributes = node.attributes().ok();
-            let room = visit(DirEntry {
-                fileid: attributes
-                    .map_or_else(|| namespace::number(&[name.as_bytes()]), |a| a.fileid),
-                name: name.as_bytes(),
-                cookie: at,
-                handle: plus.then(|| self.handle(&node)),
-                attributes: attributes.filter(|_| plus),
-            });
-            if !room {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
-    fn list_tree(
-        &self,
-        generation: &ExportedGeneration,
-        dir: InodeRef,
-        cookie: u64,
-        visit: &mut dyn FnMut(DirEntry<'_>) -> bool,
-        plus: bool,
-    ) -> Result<bool, Status> {
-        let failed = |error| tree::failed(generation, &error);
-        let dir = inode_at(generation, dir)?;
-        let mut show = |name: &[u8], cookie, number: u32, place, inode: Option<&Inode>| {
-            visit(DirEntry {
-                fileid: number.into(),
-                name,
-                cookie,
-                handle: plus.then(|| self.handle(&Node::Tree(generation, place))),
-                attributes: inode.map(|inode| tree::attributes(generation, inode)),
-            })
-        };
-        if dir.kind != InodeKind::Directory {
-            return Err(Status::NotDir);
-        }
-        if cookie < DOT && !show(b".", DOT, dir.number, dir.reference, plus.then_some(&dir)) {
-            return Ok(false);
-        }
-        if cookie < DOT_DOT {
-            // Where an image is so damaged that the way up is lost, the rest is still shown.
-            let parent = generation.archive.parent(&dir);
-            let parent = parent.as_ref().unwrap_or(&dir);
-            let inode = plus.then_some(parent);
-            if !show(b"..", DOT_DOT, parent.number, parent.reference, inode) {
-                return Ok(false);
-            }
-        }
-        let first = cookie.saturating_sub(DOT_DOT);
-        let entries = generation.archive.read_dir_from(&dir, first);
-        for entry in entries.map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let cookie = DOT_DOT + entry.next;
-            // An inode that cannot be read does not hide its neighbours: it is shown without
-            // attributes, and whoever looks it up is told.
-            let inode = plus.then(|| generation.archive.inode(entry.inode).ok());
-            let inode = inode.flatten();
-            if !show(
-                &entry.name,
-                cookie,
-                entry.number,
-                entry.inode,
-                inode.as_ref(),
-            ) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
 }
-
-/// Cookies behind "." and "..".
-const DOT: u64 = 1;
-const DOT_DOT: u64 = 2;
 
 fn tree_lookup(generation: &ExportedGeneration, dir: &Inode, name: &[u8]) -> Result<Inode, Status> {
     let failed = |error| tree::failed(generation, &error);

@@ -17,6 +17,7 @@
 
 mod fs;
 mod handle;
+mod listing;
 mod namespace;
 mod network;
 mod snapshot;

@@ -3,6 +3,7 @@ use std::sync::Barrier;
 use std::sync::atomic::AtomicUsize;
 
 use super::*;
+use crate::block::BlockKind;
 use crate::error::Table;
 
 fn key(archive: u64, offset: u64) -> BlockKey {
