@@ -21,9 +21,8 @@ use crate::request::Request;
 
 /// Foreign servers remembered, so that each is told once.
 const MAX_FOREIGN_SERVERS: usize = 64;
-/// A stored lease that ends later than this many of its subnet's lease times from now was written
-/// under a clock that ran ahead.
-const MAX_LEASE_TIMES_AHEAD: u64 = 2;
+/// A stored lease that ends later than this from now was written under a clock that ran ahead.
+const FARTHEST_END_SECONDS: u64 = 366 * 24 * 3600;
 /// The longest boot file name that fits an option with a NUL.
 const MAX_BOOT_FILE: usize = 254;
 
@@ -73,18 +72,12 @@ pub struct Server {
 
 impl Server {
     /// A server over stored leases. Leases of no configured subnet are kept until they end and not
-    /// renewed; one that ends absurdly late (the clock ran ahead when it was written) is cut to the
-    /// subnet's lease time from `now`.
+    /// renewed, so links and subnets may as well come later ([`Server::reconfigure`]). A lease that
+    /// ends more than a year after `now` was written while the clock ran ahead, and is cut to that.
     pub fn new(config: &Config, leases: impl IntoIterator<Item = Lease>, now: Now) -> Self {
-        let longest = config
-            .subnets
-            .iter()
-            .map(|subnet| subnet.lease_time.as_secs())
-            .max();
-        let ahead = longest.unwrap_or(0).saturating_mul(MAX_LEASE_TIMES_AHEAD);
-        let latest = now.unix.saturating_add(ahead.max(3600));
+        let farthest = now.unix.saturating_add(FARTHEST_END_SECONDS);
         let believable = leases.into_iter().map(|mut lease| {
-            lease.expires_unix = lease.expires_unix.min(latest);
+            lease.expires_unix = lease.expires_unix.min(farthest);
             lease
         });
         Self {

@@ -191,7 +191,7 @@ fn a_lease_written_under_a_clock_years_ahead_ends_in_time() {
         Ok(None),
         "it may still be in use"
     );
-    lab.now += 25 * HOUR;
+    lab.now += 367 * 24 * HOUR;
     assert_eq!(lab.dora(&linux(2, 1)), ip(20));
 }
 
@@ -239,4 +239,21 @@ fn with_a_full_disk_only_the_client_that_is_stored_is_renewed() {
     );
     let again = bios_rom(1).kind(3).server(SERVER).requested(address);
     assert_eq!(lab.ask(&again).kind(), 5);
+}
+
+#[test]
+fn a_server_that_learns_its_links_after_its_leases_forgets_none() {
+    let mut lab = Lab::full(20, 20);
+    let address = lab.dora(&linux(1, 1));
+    let leases = lab.disk.values().cloned();
+    let now = Now { unix: START };
+    lab.server = dhcp::Server::new(&dhcp::Config::default(), leases, now);
+    lab.server.reconfigure(&lab.config);
+    lab.now += 11 * HOUR;
+    assert_eq!(
+        lab.send(&linux(2, 1).kind(1)),
+        Ok(None),
+        "the first client still has it"
+    );
+    assert_eq!(lab.ask(&linux(1, 1).kind(3).holding(address)).kind(), 5);
 }
