@@ -33,7 +33,7 @@ use crate::progress::{Progress, Stage};
 use crate::scrub::{Action, Rule, Rules};
 use crate::squash::{self, Compression};
 use crate::tree::Directory;
-use crate::{INITRD_FILE, KERNEL_FILE, ROOT_FILE, hex, source};
+use crate::{KERNEL_FILE, ROOT_FILE, hex, source};
 
 /// What to build.
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@ use std::os::unix::fs::symlink;
 use std::sync::Mutex;
 
 use super::*;
+use crate::INITRD_FILE;
 use crate::kernel::bz_image;
 use crate::modules::tests::object;
 
