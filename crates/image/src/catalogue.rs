@@ -15,6 +15,7 @@ mod draft;
 mod error;
 mod lock;
 mod pointer;
+mod verify;
 
 pub use draft::{Draft, Published};
 pub use error::CatalogueError;

@@ -102,6 +102,16 @@ fn a_folder_becomes_a_generation_whose_manifest_tells_the_truth() {
     assert!(rules.contains(&"ssh-host-keys"), "{rules:?}");
     let kernel = std::fs::read(published.folder.join(KERNEL_FILE)).unwrap();
     assert_eq!(kernel, bz_image("6.1"));
+
+    let generation = || {
+        let image = Catalogue::open(&lab.at("state")).image(&published.name);
+        image.unwrap().current().unwrap().clone()
+    };
+    assert_eq!(generation().verify().unwrap(), [""; 0]);
+    let mut kernel = kernel;
+    kernel[9] ^= 1;
+    std::fs::write(published.folder.join(KERNEL_FILE), kernel).unwrap();
+    assert_eq!(generation().verify().unwrap(), [KERNEL_FILE]);
 }
 
 #[test]

@@ -1,46 +1,517 @@
-//! `netbootd image`: builds images.
+//! `netbootd image`: builds, lists and inspects images. Needs no running daemon; one that runs
+//! sees what is published here.
 
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
-use image::initrd::find_init;
-use image::{BuildOptions, build};
-use model::ImageName;
+use image::BuildOptions;
+use image::catalogue::{Catalogue, Generation, Image};
+use image::initrd::{Drivers, find_init};
+use image::progress::{Progress, Stage};
+use image::squash::Compression;
+use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use model::{GenerationId, ImageName};
 
-/// Builds images; needs no running daemon.
+/// Images: what clients boot.
 #[derive(Debug, Args)]
 pub struct ImageCommand {
+    /// Where images are kept [default: state_dir of the configuration]
+    #[arg(long, global = true, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+
     #[command(subcommand)]
-    what: What,
+    action: Action,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// Makes an image of a folder and publishes it
-    Build {
-        /// The image's name
+enum Action {
+    /// Makes an image of a Linux system in a folder, and lets new boots have it
+    Build(Build),
+    /// Shows the images and their generations
+    List {
+        /// As JSON, one manifest for each generation
         #[arg(long)]
-        name: ImageName,
-        /// The client's init [default: beside this program, or /usr/lib/netbootd/init]
+        json: bool,
+    },
+    /// Shows what an image is made of
+    Inspect {
+        /// The image, and the generation if not the current one (its first digits will do)
+        #[arg(value_name = "NAME[@GENERATION]")]
+        image: String,
+        /// As JSON
         #[arg(long)]
-        init: Option<PathBuf>,
-        /// Folder with the root file system
-        source: PathBuf,
+        json: bool,
+        /// Reads every file again and compares it with its checksum
+        #[arg(long)]
+        verify: bool,
+    },
+    /// Lets new boots have the previous generation, or the one that is named
+    Rollback {
+        /// The image, and the generation if not the previous one (its first digits will do)
+        #[arg(value_name = "NAME[@GENERATION]")]
+        image: String,
     },
 }
 
-/// Does what was asked.
+#[derive(Debug, Args)]
+struct Build {
+    /// The root folder of the system; / is the running one
+    source: PathBuf,
+    /// Name of the image [default: the folder's name; for / the machine's architecture]
+    #[arg(long)]
+    name: Option<ImageName>,
+    /// The kernel: a version, a path in the source, or either with * [default: the newest]
+    #[arg(long)]
+    kernel: Option<String>,
+    /// Drivers of network cards, separated by commas; fewer make a boot quicker
+    #[arg(long, default_value = "all")]
+    drivers: Drivers,
+    /// zstd, gzip, xz (with :LEVEL if you like), lz4 or none [default: zstd:9]
+    #[arg(long, value_parser = compression)]
+    compression: Option<Compression>,
+    /// The program that starts a client [default: beside netbootd, or /usr/lib/netbootd/init]
+    #[arg(long, value_name = "PATH")]
+    init: Option<PathBuf>,
+}
+
+/// Does what was asked. `state_dir` is the configuration's; `--state-dir` overrides it.
 pub fn run(command: ImageCommand, state_dir: &Path) -> anyhow::Result<()> {
-    let What::Build { name, init, source } = command.what;
+    let state_dir = command.state_dir.unwrap_or_else(|| state_dir.to_owned());
+    let catalogue = Catalogue::open(&state_dir);
+    match command.action {
+        Action::Build(build) => run_build(build, &state_dir),
+        Action::List { json } => list(&catalogue, json),
+        Action::Inspect {
+            image,
+            json,
+            verify,
+        } => inspect(&catalogue, &image, json, verify),
+        Action::Rollback { image } => rollback(&catalogue, &image),
+    }
+}
+
+fn run_build(build: Build, state_dir: &Path) -> anyhow::Result<()> {
+    let name = match build.name {
+        Some(name) => name,
+        None => default_name(&build.source)?,
+    };
     let exe = std::env::current_exe().ok();
-    let init = find_init(init.as_deref(), exe.as_deref()).context("the client's init program")?;
-    let published = build(
-        &BuildOptions::new(name, &source, state_dir, &init),
-        &(),
-        &AtomicBool::new(false),
-    )?;
-    println!("{}@{}", published.name, published.generation);
+    let init = find_init(build.init.as_deref(), exe.as_deref())?;
+    let mut options = BuildOptions::new(name, &build.source, state_dir, &init);
+    options.kernel = build.kernel;
+    options.drivers = build.drivers;
+    options.compression = build.compression;
+
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("netbootd: not run by root, so what only root can read stops the build");
+    }
+    // Clients that are served by this machine come first.
+    let _ = rustix::process::nice(10);
+    let stop = stop_on_signals()?;
+    let progress = Shown::new();
+    let result = image::build(&options, &progress, &stop);
+    progress.done();
+    let published = result?;
+
+    let manifest = &published.manifest;
+    let files = &manifest.files;
+    print(&format!(
+        "{}@{} is {}\n  kernel {} {}\n  initrd {}\n  root   {} of {} files, {} before compression\n",
+        published.name,
+        published.generation.short(),
+        match published.known {
+            true => "what it was: the source has not changed",
+            false => "published; new boots get it",
+        },
+        manifest.kernel.version,
+        HumanBytes(files.kernel.bytes),
+        manifest.initrd,
+        HumanBytes(files.root.bytes),
+        manifest.root.files,
+        HumanBytes(manifest.root.file_bytes),
+    ))
+}
+
+/// `/` is named after the machine's architecture, as LTSP does; another folder after itself.
+fn default_name(source: &Path) -> anyhow::Result<ImageName> {
+    let source = source
+        .canonicalize()
+        .with_context(|| format!("cannot open the source {}", source.display()))?;
+    let name = match source.file_name() {
+        Some(name) => name.to_string_lossy().into_owned(),
+        None => rustix::system::uname()
+            .machine()
+            .to_string_lossy()
+            .into_owned(),
+    };
+    name.parse()
+        .map_err(|error| anyhow!("{name:?} cannot name the image, use --name: {error}"))
+}
+
+fn compression(text: &str) -> Result<Compression, String> {
+    let (name, level) = match text.split_once(':') {
+        Some((name, level)) => (name, Some(level)),
+        None => (text, None),
+    };
+    let level = |default: u8, allowed: std::ops::RangeInclusive<u8>| match level {
+        None => Ok(default),
+        Some(level) => level
+            .parse()
+            .ok()
+            .filter(|level| allowed.contains(level))
+            .ok_or_else(|| {
+                let (first, last) = (allowed.start(), allowed.end());
+                format!("the level of {name} is {first} to {last}")
+            }),
+    };
+    match (name, text.contains(':')) {
+        ("zstd", _) => Ok(Compression::Zstd {
+            level: level(9, 1..=22)?,
+        }),
+        ("gzip", _) => Ok(Compression::Gzip {
+            level: level(9, 1..=12)?,
+        }),
+        ("xz", _) => Ok(Compression::Xz {
+            level: level(6, 0..=9)?,
+        }),
+        ("lz4", false) => Ok(Compression::Lz4),
+        ("none", false) => Ok(Compression::None),
+        _ => Err("use zstd, gzip or xz (with :LEVEL if you like), lz4 or none".to_owned()),
+    }
+}
+
+/// Becomes true at Ctrl-C or SIGTERM, so that the build can end without leaving anything.
+fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot listen for signals")?;
+    let flag = Arc::clone(&stop);
+    let (mut interrupt, mut terminate) = {
+        let _guard = runtime.enter();
+        (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        )
+    };
+    std::thread::spawn(move || {
+        runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            flag.store(true, Ordering::Relaxed);
+        });
+    });
+    Ok(stop)
+}
+
+/// Shows a build: a bar on a terminal, a line for each stage elsewhere.
+struct Shown {
+    bar: Option<ProgressBar>,
+}
+
+impl Shown {
+    fn new() -> Self {
+        let bar = io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+            bar.enable_steady_tick(Duration::from_millis(200));
+            bar
+        });
+        Self { bar }
+    }
+
+    fn done(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+impl Progress for Shown {
+    fn stage(&self, stage: Stage, total: Option<u64>) {
+        let Some(bar) = &self.bar else {
+            let total = match (stage, total) {
+                (Stage::Scan, _) | (_, None) => String::new(),
+                (_, Some(total)) => format!(", {}", HumanBytes(total)),
+            };
+            eprintln!("{}{total}", stage.as_str());
+            return;
+        };
+        let template = match (stage, total) {
+            (Stage::Scan, _) => "{spinner} {msg}: {human_pos} entries",
+            (_, None) => "{spinner} {msg} ({elapsed})",
+            (_, Some(_)) => {
+                "{msg} [{bar:30}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left"
+            }
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        bar.reset();
+        bar.set_length(total.unwrap_or(0));
+        bar.set_message(stage.as_str());
+    }
+
+    fn advance(&self, amount: u64) {
+        if let Some(bar) = &self.bar {
+            bar.inc(amount);
+        }
+    }
+
+    fn note(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| eprintln!("note: {text}")),
+            None => eprintln!("note: {text}"),
+        }
+    }
+}
+
+fn list(catalogue: &Catalogue, json: bool) -> anyhow::Result<()> {
+    let listing = catalogue.list()?;
+    for warning in &listing.warnings {
+        eprintln!("warning: {warning}");
+    }
+    if json {
+        let generations = listing.images.iter().flat_map(|image| &image.generations);
+        let manifests: Vec<_> = generations.map(|generation| &generation.manifest).collect();
+        return print(&format!("{}\n", serde_json::to_string_pretty(&manifests)?));
+    }
+    if listing.images.is_empty() {
+        let folder = catalogue.folder().display();
+        return print(&format!(
+            "no images in {folder}; build one: netbootd image build /\n"
+        ));
+    }
+    let mut text = String::new();
+    for image in &listing.images {
+        writeln!(text, "{}", image.name)?;
+        for generation in &image.generations {
+            let manifest = &generation.manifest;
+            let mark = match Some(generation.id) {
+                id if id == image.current => "current",
+                id if id == image.previous => "previous",
+                _ => "",
+            };
+            writeln!(
+                text,
+                "  {}  {mark:<8}  {:>12}  {:<24}  {}",
+                generation.id.short(),
+                HumanBytes(manifest.files.root.bytes).to_string(),
+                manifest.kernel.version,
+                age(manifest.created),
+            )?;
+        }
+    }
+    print(&text)
+}
+
+fn inspect(catalogue: &Catalogue, wanted: &str, json: bool, verify: bool) -> anyhow::Result<()> {
+    let (name, generation) = parse_wanted(wanted)?;
+    let image = catalogue.image(&name)?;
+    let generation = match generation {
+        Some(digits) => generation_of(&image, digits)?,
+        None => image
+            .current()
+            .with_context(|| format!("{name} has no current generation; name one"))?,
+    };
+    let damaged = match verify {
+        true => generation.verify()?,
+        false => Vec::new(),
+    };
+    let text = match json {
+        true => format!("{}\n", serde_json::to_string_pretty(&generation.manifest)?),
+        false => described(&image, generation)?,
+    };
+    print(&text)?;
+    if !damaged.is_empty() {
+        bail!(
+            "{} of {name}@{} is damaged; build the image again",
+            damaged.join(", "),
+            generation.id.short()
+        );
+    }
+    if verify {
+        eprintln!("every file is what it was when it was built");
+    }
     Ok(())
+}
+
+fn described(image: &Image, generation: &Generation) -> anyhow::Result<String> {
+    let manifest = &generation.manifest;
+    let (root, initrd) = (&manifest.root, &manifest.initrd);
+    let mut text = String::new();
+    let mut line = |key: &str, value: String| writeln!(text, "{key:<11} {value}");
+    line("image", image.name.to_string())?;
+    let mark = match image.current == Some(generation.id) {
+        true => " (current)",
+        false => "",
+    };
+    line("generation", format!("{}{mark}", generation.id))?;
+    line(
+        "built",
+        format!(
+            "{}, by {}, from {}",
+            age(manifest.created),
+            manifest.built_by,
+            manifest.source
+        ),
+    )?;
+    line("folder", generation.folder.display().to_string())?;
+    line(
+        "kernel",
+        format!(
+            "{} from {}, {}",
+            manifest.kernel.version,
+            manifest.kernel.path,
+            HumanBytes(manifest.files.kernel.bytes)
+        ),
+    )?;
+    line("initrd", initrd.to_string())?;
+    line(
+        "root",
+        format!(
+            "{}, {} in blocks of {}: {} files, {} before compression",
+            HumanBytes(manifest.files.root.bytes),
+            root.compression,
+            HumanBytes(u64::from(root.block_size)),
+            root.files,
+            HumanBytes(root.file_bytes)
+        ),
+    )?;
+    for (name, record) in manifest.files.iter() {
+        line("sha256", format!("{} {name}", record.sha256))?;
+    }
+    if !initrd.missing_firmware.is_empty() {
+        line(
+            "firmware",
+            format!(
+                "the image has none for {} (most work without)",
+                initrd.missing_firmware.join(", ")
+            ),
+        )?;
+    }
+    for left in &manifest.left_out {
+        line(
+            "left out",
+            format!(
+                "{} ({} in {} entries): {}",
+                left.rule,
+                HumanBytes(left.bytes),
+                left.entries,
+                left.reason
+            ),
+        )?;
+    }
+    Ok(text)
+}
+
+fn rollback(catalogue: &Catalogue, wanted: &str) -> anyhow::Result<()> {
+    let (name, generation) = parse_wanted(wanted)?;
+    let now = match generation {
+        None => catalogue.rollback(&name)?,
+        Some(digits) => {
+            let id = generation_of(&catalogue.image(&name)?, digits)?.id;
+            catalogue.set_current(&name, id)?;
+            id
+        }
+    };
+    let now = GenerationId::short(now);
+    print(&format!(
+        "{name}@{now} is current: new boots get it, running clients keep theirs\n"
+    ))
+}
+
+/// `NAME` or `NAME@DIGITS`.
+fn parse_wanted(wanted: &str) -> anyhow::Result<(ImageName, Option<&str>)> {
+    let (name, generation) = match wanted.split_once('@') {
+        Some((name, generation)) => (name, Some(generation)),
+        None => (wanted, None),
+    };
+    let name = name.parse().map_err(|error| anyhow!("{name:?}: {error}"))?;
+    Ok((name, generation))
+}
+
+/// The only generation whose id begins with `digits`.
+fn generation_of<'a>(image: &'a Image, digits: &str) -> anyhow::Result<&'a Generation> {
+    let begins = |g: &&Generation| g.id.to_string().starts_with(digits);
+    let found: Vec<_> = image.generations.iter().filter(begins).collect();
+    match &found[..] {
+        [one] => Ok(one),
+        [] => bail!("{} has no generation {digits}", image.name),
+        _ => bail!(
+            "{} generations of {} begin with {digits:?}",
+            found.len(),
+            image.name
+        ),
+    }
+}
+
+fn age(unix: u64) -> String {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let seconds = now.as_secs().saturating_sub(unix);
+    let (count, unit) = match seconds {
+        0..60 => return "just now".to_owned(),
+        60..3600 => (seconds / 60, "minute"),
+        3600..86_400 => (seconds / 3600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{plural} ago")
+}
+
+/// Like `print!`, but a reader that went away (`| head`) is no reason to panic.
+fn print(text: &str) -> anyhow::Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_compression_is_a_name_with_an_optional_level() {
+        assert_eq!(compression("zstd"), Ok(Compression::Zstd { level: 9 }));
+        assert_eq!(compression("gzip:1"), Ok(Compression::Gzip { level: 1 }));
+        assert_eq!(compression("lz4"), Ok(Compression::Lz4));
+        for bad in ["", "lzo", "zstd:0", "zstd:x", "lz4:1", "xz:10"] {
+            assert!(compression(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_image_is_named_after_its_folder_and_the_running_system_after_its_processor() {
+        assert_eq!(
+            default_name(Path::new("/usr/lib/")).unwrap().as_str(),
+            "lib"
+        );
+        let machine = rustix::system::uname()
+            .machine()
+            .to_string_lossy()
+            .into_owned();
+        assert_eq!(default_name(Path::new("/")).unwrap().as_str(), machine);
+        assert!(default_name(Path::new("/nowhere")).is_err());
+    }
+
+    #[test]
+    fn a_generation_is_named_after_an_at_sign() {
+        let (name, generation) = parse_wanted("demo@12ab").unwrap();
+        assert_eq!((name.as_str(), generation), ("demo", Some("12ab")));
+        assert_eq!(parse_wanted("demo").unwrap().1, None);
+        assert!(parse_wanted("../etc").is_err());
+    }
 }
