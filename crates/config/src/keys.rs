@@ -218,7 +218,7 @@ pub const KEYS: &[Key] = &[
         "subnets.*.router",
         Text,
         Unset("\"10.1.0.1\""),
-        "Default router of the clients. Unset: the relay's address.",
+        "Default router of the clients. Unset: none is given.",
     ),
     key(
         "subnets.*.dns",
@@ -315,7 +315,7 @@ pub const KEYS: &[Key] = &[
         "images.*.kernel_arguments",
         Text,
         Unset("\"console=ttyS0\""),
-        "Instead of boot.kernel_arguments for this image. Unset: those.",
+        "Words to add for this image.",
     ),
     key(
         "clients.*.hostname",
@@ -345,7 +345,7 @@ pub const KEYS: &[Key] = &[
         "clients.*.kernel_arguments",
         Text,
         Unset("\"nomodeset\""),
-        "Instead of the image's kernel arguments for this client. Unset: those.",
+        "Words to add for this client.",
     ),
     key(
         "users.*.ssh_keys",
@@ -359,7 +359,7 @@ pub const KEYS: &[Key] = &[
         "users.*.uid",
         Number,
         Unset("2000"),
-        "The account's number, the one that its files on a file server have. Unset: derived from the name.",
+        "The account's number, the one that its files on a file server have. Unset: the first free one from 1000 on.",
     ),
     key(
         "users.*.groups",
@@ -401,7 +401,13 @@ pub const KEYS: &[Key] = &[
         "nfs.portmap",
         Flag,
         Value("true"),
-        "Whether to answer on port 111 too, or register with the rpcbind that has it. Our own clients do not need it.",
+        "Whether to answer on port 111 too. Our own clients do not need it.",
+    ),
+    key(
+        "nfs.networks",
+        List,
+        Unset("[\"192.168.67.0/24\"]"),
+        "Who may mount and read; checked at every call. Unset: whoever reaches the served address.",
     ),
     key(
         "log.level",

@@ -51,6 +51,7 @@ pub(crate) fn lower(reader: &mut Reader<'_>) -> Config {
             portmap: reader
                 .flag(&KeyPath::new(["nfs", "portmap"]))
                 .unwrap_or(true),
+            networks: bare(reader.many(&KeyPath::new(["nfs", "networks"]), text::network)),
         },
     };
     claims.report(reader, &config);

@@ -162,7 +162,7 @@ pub struct Loaders {
 pub struct ImageSettings {
     /// Instead of [`Boot::root`].
     pub root: Option<RootMode>,
-    /// Instead of [`Boot::kernel_arguments`].
+    /// Added to [`Boot::kernel_arguments`].
     pub kernel_arguments: Option<String>,
 }
 
@@ -175,7 +175,7 @@ pub struct ClientSettings {
     pub address: Option<Ipv4Addr>,
     /// Instead of [`Boot::default`].
     pub image: Option<BootChoice>,
-    /// Instead of the image's kernel arguments.
+    /// Added to the image's kernel arguments.
     pub kernel_arguments: Option<String>,
     /// Instead of the image's root mode.
     pub root: Option<RootMode>,
@@ -215,6 +215,8 @@ pub struct Tftp {
 pub struct Nfs {
     /// TCP port of NFS, MOUNT and portmap.
     pub port: u16,
-    /// Whether to serve or register portmap on port 111 too.
+    /// Whether to serve portmap on port 111 too.
     pub portmap: bool,
+    /// Networks that may mount and read, with the lengths of their prefixes; empty: everybody.
+    pub networks: Vec<(Ipv4Addr, u8)>,
 }

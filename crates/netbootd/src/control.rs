@@ -3,6 +3,7 @@
 //! ```text
 //! GET /status    every client's latest boot      GET /leases    the lease book
 //! GET /links     what is served where            GET /images    what is published
+//! GET /nfs       calls and bytes per client
 //! ```
 
 use std::convert::Infallible;
@@ -107,6 +108,7 @@ fn answer(daemon: &Daemon, shared: &Shared, request: &Request<Incoming>) -> Resp
         (&Method::GET, "/status") => serde_json::to_vec(&daemon.timelines().status(unix_millis())),
         (&Method::GET, "/leases") => serde_json::to_vec(&leases(shared)),
         (&Method::GET, "/links") => serde_json::to_vec(&links(daemon)),
+        (&Method::GET, "/nfs") => serde_json::to_vec(&nfs_clients(daemon)),
         (&Method::GET, "/images") => serde_json::to_vec(&images(daemon)),
         _ => return response(StatusCode::NOT_FOUND, b"{\"error\":\"not found\"}".to_vec()),
     };
@@ -160,6 +162,36 @@ pub fn links(daemon: &Daemon) -> Vec<LinkStatus> {
         http: format!("http://{}:{}", served.link.address, served.http_port),
     };
     daemon.links.load().iter().map(status).collect()
+}
+
+/// What one client has asked of NFS.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NfsClientStatus {
+    /// Its address.
+    pub address: std::net::IpAddr,
+    /// Calls answered.
+    pub calls: u64,
+    /// Bytes of replies.
+    pub bytes_sent: u64,
+    /// Messages that got no answer.
+    pub discarded: u64,
+    /// Open connections.
+    pub connections: usize,
+}
+
+fn nfs_clients(daemon: &Daemon) -> Vec<NfsClientStatus> {
+    let figures = daemon.nfs_counters.figures().into_iter();
+    let mut clients: Vec<NfsClientStatus> = figures
+        .map(|client| NfsClientStatus {
+            address: client.address,
+            calls: client.calls,
+            bytes_sent: client.bytes_sent,
+            discarded: client.discarded,
+            connections: client.connections,
+        })
+        .collect();
+    clients.sort_by_key(|client| client.address);
+    clients
 }
 
 fn images(daemon: &Daemon) -> Vec<ImageStatus> {

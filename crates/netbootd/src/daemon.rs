@@ -1,7 +1,6 @@
 //! What the services share: the configuration, what is published, and what happened to each client.
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,10 +9,11 @@ use boot::{Facts, SiteKey, Timelines};
 use model::{ClientArch, Firmware, MacAddr, Stage};
 use tracing::{info, warn};
 
-use crate::export::{ExportFs, HandleKey};
+use crate::export::{ExportFs, HandleKey, Network};
 use crate::images::Images;
 use crate::links::Link;
 use crate::loaders::Loaders;
+use crate::services::nfs::Counters;
 
 /// The state of the running daemon. Services hold an `Arc` of it; each part has one owner that
 /// replaces it, and everybody else reads snapshots.
@@ -26,6 +26,8 @@ pub struct Daemon {
     pub loaders: Loaders,
     /// The same for NFS.
     pub exports: Arc<ExportFs>,
+    /// NFS calls and bytes of each client.
+    pub nfs_counters: Arc<Counters>,
     /// The site's secret.
     pub site_key: SiteKey,
     /// The interfaces that are served now.
@@ -38,13 +40,17 @@ impl Daemon {
     /// A daemon that has not begun to serve.
     pub fn new(config: config::Config, images: Images, site_key: SiteKey) -> Arc<Self> {
         let loaders = Loaders::new(&config.loaders);
-        // Images are public to whoever reaches the served address; a network list is the operator's.
-        let exports = ExportFs::new(HandleKey::new(site_key.0), Vec::new());
+        let networks = config.nfs.networks.iter();
+        let networks = networks
+            .map(|(address, len)| Network::new((*address).into(), *len))
+            .collect();
+        let exports = ExportFs::new(HandleKey::new(site_key.0), networks);
         exports.publish(images.export());
         Arc::new(Self {
             config,
             images: ArcSwap::from_pointee(images),
             exports: Arc::new(exports),
+            nfs_counters: Arc::default(),
             loaders,
             site_key,
             links: ArcSwap::default(),
@@ -136,11 +142,6 @@ impl Daemon {
             differ.checked_shr(host_bits).unwrap_or(0) == 0
         });
         on_link.map(|served| served.dns.clone()).unwrap_or_default()
-    }
-
-    /// Where a file of the state folder lies.
-    pub fn state(&self, name: &str) -> PathBuf {
-        self.config.state_dir.join(name)
     }
 }
 

@@ -51,7 +51,7 @@ pub fn from_record(record: LeaseRecord) -> Lease {
 fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits = text.as_bytes();
     let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         None
     } else {
         digits.chunks(2).map(byte).collect()

@@ -5,6 +5,7 @@
     reason = "a program has no API: `pub` marks the door of a module"
 )]
 
+mod bind;
 mod cli;
 mod control;
 mod daemon;
@@ -13,6 +14,7 @@ mod images;
 mod leases;
 mod links;
 mod loaders;
+mod names;
 mod overlay;
 mod run;
 mod serve_link;

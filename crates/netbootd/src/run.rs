@@ -19,8 +19,10 @@ use crate::daemon::{Daemon, unix_seconds};
 use crate::images::{self, Images};
 use crate::leases::from_record;
 use crate::links;
+use crate::names;
 use crate::serve_link::{self, LinkContext};
 use crate::services::dhcp::Shared;
+use crate::services::dns::{self, Dns};
 
 /// How often a missing interface is looked for.
 const INTERFACE_POLL: Duration = Duration::from_millis(500);
@@ -100,7 +102,18 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         Arc::clone(&daemon),
         stopping.clone(),
     ));
-    let context = LinkContext::new(Arc::clone(&daemon), shared, stopping.clone());
+    let dns = Dns::new(&daemon.config.dns.upstreams, &names::own_addresses());
+    tasks.spawn(ended(
+        "DNS upstreams",
+        dns::watch_upstreams(Arc::clone(&dns), stopping.clone()),
+    ));
+    tasks.spawn(names::follow(
+        Arc::clone(&daemon),
+        Arc::clone(&shared),
+        Arc::clone(&dns),
+        stopping.clone(),
+    ));
+    let context = LinkContext::new(Arc::clone(&daemon), shared, dns, stopping.clone());
 
     let wanted: Vec<Interface> = daemon
         .config

@@ -1,33 +1,32 @@
 //! Everything that is served on one interface.
 
 use std::future::Future;
-use std::net::{Ipv4Addr, SocketAddrV4};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, bail};
-use config::{Interface, Mode};
+use anyhow::Context;
+use config::Interface;
 use dhcp::{Reservation, Subnet};
 use net::Protocol;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
+use crate::bind;
 use crate::daemon::{Daemon, ServedLink};
 use crate::export::ExportFs;
 use crate::links::{self, Link, at};
+use crate::names;
 use crate::services::dhcp::Shared;
+use crate::services::dns::Dns;
 use crate::services::{self, http, nfs, router_advertisement, tftp};
-
-/// HTTP's port when 80 is taken.
-const OTHER_HTTP_PORT: u16 = 8067;
 
 /// What the services of all links share.
 pub struct LinkContext {
     daemon: Arc<Daemon>,
     dhcp: Arc<Shared>,
     dhcp_config: Mutex<dhcp::Config>,
+    dns: Arc<Dns>,
     stopping: watch::Receiver<bool>,
 }
 
@@ -59,6 +58,7 @@ impl LinkContext {
     pub fn new(
         daemon: Arc<Daemon>,
         dhcp: Arc<Shared>,
+        dns: Arc<Dns>,
         stopping: watch::Receiver<bool>,
     ) -> Arc<Self> {
         let clients = daemon.config.clients.iter();
@@ -71,6 +71,9 @@ impl LinkContext {
             .filter(|(_, client)| client.address.is_some() || client.hostname.is_some())
             .map(reservation)
             .collect();
+        for subnet in &daemon.config.subnets {
+            dns.serve_network(subnet.network, subnet.prefix_len);
+        }
         let relayed = daemon.config.subnets.iter().map(|subnet| Subnet {
             network: subnet.network,
             prefix_len: subnet.prefix_len,
@@ -89,6 +92,7 @@ impl LinkContext {
             daemon,
             dhcp,
             dhcp_config: Mutex::new(dhcp_config),
+            dns,
             stopping,
         })
     }
@@ -122,13 +126,13 @@ pub async fn start(
         let address = at(&link, config.tftp.port);
         Some(
             net::bind_udp(address)
-                .map_err(|error| taken("TFTP", Protocol::Udp, address, &error))?,
+                .map_err(|error| bind::taken("TFTP", Protocol::Udp, address, &error))?,
         )
     } else {
         None
     };
-    let (http, http_port) = bind_http(&link, config.http.port)?;
-    let nfs_sockets = bind_nfs(&link, &config.nfs)?;
+    let (http, http_port) = bind::http(&link, config.http.port)?;
+    let nfs_sockets = bind::nfs(&link, &config.nfs)?;
 
     let (mode, why) = links::decide_mode(wanted, &link, rand_u32()).await?;
     let mode_name = if mode == dhcp::Mode::Full {
@@ -137,15 +141,15 @@ pub async fn start(
         "proxy"
     };
     info!(interface = link.name, address = %link.address, mode = mode_name, "DHCP: {why}");
-    let dhcp_sockets = bind_dhcp(&link, mode, wanted.mode)?;
-    let dns_sockets = bind_dns(&link, config.dns.enabled, mode)?;
+    let dhcp_sockets = bind::dhcp(&link, mode, wanted.mode)?;
+    let dns_sockets = bind::dns(&link, config.dns.enabled, mode)?;
 
     let dns_servers = if !wanted.dns.is_empty() {
         wanted.dns.clone()
     } else if dns_sockets.is_some() {
         vec![link.address]
     } else {
-        Vec::new()
+        names::system_dns_servers()
     };
     daemon.serve_link(&ServedLink {
         link: link.clone(),
@@ -196,12 +200,12 @@ pub async fn start(
         Box::pin(http::serve(Arc::clone(daemon), http, stopping())),
     ));
     if let Some(sockets) = dns_sockets {
+        let (udp, tcp) = sockets;
+        context.dns.serve_network(link.address, link.prefix_len);
+        let dns = Arc::clone(&context.dns);
         services.push((
             "DNS",
-            Box::pin(async move {
-                drop(sockets);
-                Ok(())
-            }),
+            Box::pin(services::dns::serve(dns, udp, tcp, stopping())),
         ));
     }
     services.push(("NFS", nfs_service(context, nfs_sockets)));
@@ -221,119 +225,6 @@ pub async fn start(
     Ok(Services(services))
 }
 
-/// An error that says which port, whose it is, and what to do.
-fn taken(
-    service: &str,
-    protocol: Protocol,
-    address: SocketAddrV4,
-    error: &std::io::Error,
-) -> anyhow::Error {
-    let holder = net::holder(protocol, *address.ip(), address.port());
-    match (error.kind(), holder) {
-        (std::io::ErrorKind::AddrInUse, Some(holder)) => anyhow::anyhow!(
-            "{service} needs {protocol} {address}, which {holder} has: stop that, or configure {service} to another port"
-        ),
-        (std::io::ErrorKind::PermissionDenied, _) => anyhow::anyhow!(
-            "{service} needs {protocol} {address}, which only root or a process with CAP_NET_BIND_SERVICE may open"
-        ),
-        _ => anyhow::anyhow!("{service} cannot open {protocol} {address}: {error}"),
-    }
-}
-
-fn bind_http(link: &Link, wanted: Option<u16>) -> anyhow::Result<(TcpListener, u16)> {
-    let bind = |port| net::bind_tcp(at(link, port));
-    let explain =
-        |port, error: &std::io::Error| taken("HTTP", Protocol::Tcp, at(link, port), error);
-    let (listener, port) = match wanted {
-        Some(port) => (bind(port).map_err(|error| explain(port, &error))?, port),
-        None => match bind(80) {
-            Ok(listener) => (listener, 80),
-            Err(error) => {
-                let explained = explain(80, &error);
-                let listener =
-                    bind(OTHER_HTTP_PORT).map_err(|error| explain(OTHER_HTTP_PORT, &error))?;
-                info!("{explained}; port {OTHER_HTTP_PORT} serves instead");
-                (listener, OTHER_HTTP_PORT)
-            }
-        },
-    };
-    Ok((TcpListener::from_std(listener)?, port))
-}
-
-fn bind_dhcp(
-    link: &Link,
-    mode: dhcp::Mode,
-    wanted: Mode,
-) -> anyhow::Result<[std::net::UdpSocket; 2]> {
-    if let Some(holder) = net::holder(Protocol::Udp, Ipv4Addr::UNSPECIFIED, 67)
-        && holder
-            .process
-            .as_ref()
-            .is_none_or(|(pid, _)| *pid != std::process::id())
-    {
-        // Two servers on one port of one machine both hear a broadcast, and take each other's unicasts.
-        let advice = "stop it, or keep it off this interface";
-        if mode == dhcp::Mode::Full && wanted == Mode::Full {
-            bail!("DHCP needs UDP port 67, which {holder} has: {advice}");
-        }
-        warn!(
-            interface = link.name,
-            "{holder} has UDP port 67 too; {advice}"
-        );
-    }
-    let bind = |port| {
-        let address = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, port);
-        net::bind_device_udp(&link.name, port)
-            .map_err(|error| taken("DHCP", Protocol::Udp, address, &error))
-    };
-    Ok([bind(67)?, bind(4011)?])
-}
-
-struct DnsSockets(std::net::UdpSocket, TcpListener, Ipv4Addr);
-
-/// DNS is on in full mode unless the operator says otherwise; a taken port is fatal only when DNS
-/// was asked for by name.
-fn bind_dns(
-    link: &Link,
-    wanted: Option<bool>,
-    mode: dhcp::Mode,
-) -> anyhow::Result<Option<DnsSockets>> {
-    if !wanted.unwrap_or(mode == dhcp::Mode::Full) {
-        return Ok(None);
-    }
-    let address = at(link, 53);
-    let bound = net::bind_udp(address)
-        .map_err(|error| taken("DNS", Protocol::Udp, address, &error))
-        .and_then(|udp| {
-            let tcp = net::bind_tcp(address)
-                .map_err(|error| taken("DNS", Protocol::Tcp, address, &error))?;
-            Ok(DnsSockets(udp, TcpListener::from_std(tcp)?, link.address))
-        });
-    match bound {
-        Ok(sockets) => Ok(Some(sockets)),
-        Err(error) if wanted == Some(true) => Err(error),
-        Err(error) => {
-            warn!(
-                interface = link.name,
-                "{error:#}; clients are told no DNS server of ours"
-            );
-            Ok(None)
-        }
-    }
-}
-
-/// One port answers NFS, MOUNT and the port mapper. Ports 111 and 627 are for clients that know no
-/// better, and are a warning when somebody else has them.
-fn bind_nfs(link: &Link, config: &config::Nfs) -> anyhow::Result<nfs::Sockets> {
-    let sockets = nfs::bind(link.address, config.port, config.portmap)
-        .map_err(|error| taken("NFS", Protocol::Tcp, at(link, config.port), &error))?;
-    sockets
-        .warnings
-        .iter()
-        .for_each(|warning| warn!(interface = link.name, "{warning}"));
-    Ok(sockets)
-}
-
 impl nfs::ExportedFiles for ExportFs {
     fn file(&self, token: ::nfs::FileToken) -> Option<Arc<std::fs::File>> {
         Self::file(self, token)
@@ -345,7 +236,8 @@ fn nfs_service(context: &LinkContext, sockets: nfs::Sockets) -> Service {
     let on_mount: nfs::OnMount = Arc::new(|client, path| {
         debug!(%client, path = %String::from_utf8_lossy(path), "NFS: mounted");
     });
-    let options = nfs::Options::new(context.daemon.config.nfs.port);
+    let mut options = nfs::Options::new(context.daemon.config.nfs.port);
+    options.counters = Arc::clone(&context.daemon.nfs_counters);
     let files = Arc::clone(&context.daemon.exports);
     let shutdown = async move {
         // An error means that the supervisor is gone, which is an end too.

@@ -49,11 +49,6 @@ impl ExportFs {
         self.snapshot.store(Arc::new(snapshot));
     }
 
-    /// What is exported now.
-    pub fn snapshot(&self) -> Arc<ExportSnapshot> {
-        self.snapshot.load_full()
-    }
-
     /// The open file behind the token of a [`FileRange`]; `None` if its generation has just been
     /// taken back.
     pub fn file(&self, token: FileToken) -> Option<Arc<File>> {

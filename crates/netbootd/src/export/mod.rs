@@ -28,4 +28,4 @@ mod tree;
 pub use fs::ExportFs;
 pub use handle::HandleKey;
 pub use network::Network;
-pub use snapshot::{ExportSnapshot, ExportedGeneration, OpenError};
+pub use snapshot::{ExportSnapshot, ExportedGeneration};

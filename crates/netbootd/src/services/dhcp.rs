@@ -241,13 +241,13 @@ fn tell(daemon: &Daemon, event: &Event) {
             "the client found this address in use by somebody else; a host with a fixed address inside the pool?"
         ),
         EventKind::PoolExhausted => {
-            warn!(%client, "no address is left for this client: enlarge the pool")
+            warn!(%client, "no address is left for this client: enlarge the pool");
         }
         EventKind::ForeignServer { server } => {
             warn!(%client, %server, "a client chose another DHCP server on this link");
         }
         EventKind::NotStored { address } => {
-            error!(%client, %address, "the lease could not be stored")
+            error!(%client, %address, "the lease could not be stored");
         }
         kind @ (EventKind::Nak { .. } | EventKind::Inform { .. } | EventKind::Released { .. }) => {
             debug!(%client, ?kind, "DHCP");

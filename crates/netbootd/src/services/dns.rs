@@ -1,1 +1,452 @@
-//! placeholder
+//! DNS: the clients' names from a snapshot, other names from the upstreams.
+//!
+//! What to answer is the `dns` crate's; here are the sockets, the forwarding, and the limits. One
+//! [`Dns`] is shared by all links, so that they share one cache:
+//!
+//! ```text
+//! let dns = Dns::new(&config.dns.upstreams, &own_addresses);   // once
+//! tasks.spawn(watch_upstreams(dns.clone(), stopping));         // once: follows /etc/resolv.conf
+//! dns.serve_network(link.address, link.prefix_len);            // each link, each relayed subnet
+//! dns.publish(zone(&config, &own_addresses, leases));          // whenever a lease changes
+//! tasks.spawn(serve(dns.clone(), udp, tcp, stopping));         // each link: port 53 of its address
+//! ```
+//!
+//! The sockets are plain ones at the served address, so that a reply leaves from the address that was
+//! asked. hickory-server is not used: it decodes before it asks us, so it decides by itself about
+//! malformed queries and EDNS, it starts a task for each query without a limit, and it takes an answer
+//! apart into records again; a function from bytes to bytes fits a socket as it is. hickory-resolver
+//! does the asking: random ports and ids, TCP after a cut answer, retries, cache.
+//!
+//! Limits: 256 questions are with the upstreams at once (more are SERVFAIL at once, local names are
+//! never held up), 512 TCP connections, 10 seconds for each message of a connection, 4.5 seconds for
+//! an upstream. A failure is remembered for 5 seconds (RFC 9520 section 3.2).
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use arc_swap::ArcSwap;
+use dns::{Decision, Forward, Policy, Transport, Zone, answer};
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
+use hickory_resolver::net::runtime::TokioRuntimeProvider;
+use hickory_resolver::net::{DnsError, NetError};
+use hickory_resolver::proto::op::ResponseCode;
+use hickory_resolver::proto::rr::{Name, Record, RecordType};
+use quick_cache::sync::Cache;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+use tracing::{debug, info, warn};
+
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+const MAX_IN_FLIGHT: usize = 256;
+const MAX_CONNECTIONS: usize = 512;
+/// Datagrams that are answered before other tasks get a turn.
+const BATCH: usize = 64;
+/// No query of ours to answer is longer: a question and an OPT record.
+const LONGEST_QUERY: usize = 4096;
+const MESSAGE_TIME: Duration = Duration::from_secs(10);
+const UPSTREAM_TIME: Duration = Duration::from_millis(4500);
+const FAILURE_TIME: Duration = Duration::from_secs(5);
+/// Upstream replies and failures that are remembered.
+const CACHED: usize = 4096;
+
+/// What all links share.
+pub struct Dns {
+    zone: ArcSwap<Zone>,
+    policy: ArcSwap<Policy>,
+    resolver: ArcSwap<Option<TokioResolver>>,
+    /// As configured; empty: what [`RESOLV_CONF`] says.
+    upstreams: Vec<IpAddr>,
+    own: HashSet<IpAddr>,
+    failures: Cache<(Name, RecordType), Instant>,
+    in_flight: Arc<Semaphore>,
+    connections: Arc<Semaphore>,
+    /// What happened so far.
+    pub counters: Counters,
+}
+
+/// Numbers since the start, each of its own.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Replies from our own knowledge, errors among them.
+    pub answered: AtomicU64,
+    /// Questions passed to an upstream.
+    pub forwarded: AtomicU64,
+    /// Of those, the ones that became SERVFAIL.
+    pub failed: AtomicU64,
+    /// Packets without any reply.
+    pub discarded: AtomicU64,
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+impl Dns {
+    /// A DNS server that knows no names and serves no network yet. `own` are the addresses of this
+    /// machine's served links: an upstream among them would be a question to ourselves.
+    pub fn new(upstreams: &[IpAddr], own: &[Ipv4Addr]) -> Arc<Self> {
+        let dns = Self {
+            zone: ArcSwap::from_pointee(Zone::build("", [("", Ipv4Addr::UNSPECIFIED); 0])),
+            policy: ArcSwap::default(),
+            resolver: ArcSwap::default(),
+            upstreams: upstreams.to_vec(),
+            own: own.iter().map(|address| IpAddr::V4(*address)).collect(),
+            failures: Cache::new(CACHED),
+            in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
+            connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
+            counters: Counters::default(),
+        };
+        dns.choose_upstreams();
+        Arc::new(dns)
+    }
+
+    /// Answers clients in this network too.
+    pub fn serve_network(&self, address: Ipv4Addr, prefix_len: u8) {
+        self.policy.rcu(|policy| {
+            let mut policy = Policy::clone(policy);
+            if !policy.networks.contains(&(address, prefix_len)) {
+                policy.networks.push((address, prefix_len));
+            }
+            policy
+        });
+    }
+
+    /// Replaces the names.
+    pub fn publish(&self, zone: Zone) {
+        self.zone.store(Arc::new(zone));
+    }
+
+    fn choose_upstreams(&self) {
+        let mut servers = self.upstreams.clone();
+        if servers.is_empty() {
+            match hickory_resolver::system_conf::read_system_conf() {
+                Ok((config, _)) => {
+                    servers.extend(config.name_servers.iter().map(|server| server.ip));
+                }
+                Err(error) => warn!(
+                    "DNS: {RESOLV_CONF} names no server, so only local names are answered: {error}"
+                ),
+            }
+        }
+        servers.retain(|server| !self.own.contains(server));
+        let resolver = match servers.as_slice() {
+            [] => None,
+            servers => resolver(servers)
+                .inspect_err(|error| warn!(%error, "DNS: no forwarding"))
+                .ok(),
+        };
+        if resolver.is_some() {
+            info!(?servers, "DNS: other names are asked for");
+        }
+        let forward = resolver.is_some();
+        self.resolver.store(Arc::new(resolver));
+        self.policy.rcu(|policy| Policy {
+            forward,
+            ..Policy::clone(policy)
+        });
+    }
+
+    fn decide(&self, query: &[u8], source: SocketAddr, transport: Transport) -> Decision {
+        let decision = answer(
+            query,
+            source.ip(),
+            transport,
+            &self.zone.load(),
+            &self.policy.load(),
+        );
+        match &decision {
+            Decision::Reply(_) => count(&self.counters.answered),
+            Decision::Forward(_) => count(&self.counters.forwarded),
+            Decision::Drop(discard) => {
+                count(&self.counters.discarded);
+                debug!(%source, reason = discard.as_str(), "DNS: discarded");
+            }
+        }
+        decision
+    }
+
+    /// Asks an upstream.
+    async fn forward(&self, forward: &Forward) -> Vec<u8> {
+        let question = (forward.name().clone(), forward.record_type());
+        let failed_lately = self
+            .failures
+            .get(&question)
+            .is_some_and(|failed| failed.elapsed() < FAILURE_TIME);
+        let resolver = self.resolver.load_full();
+        if let (Some(resolver), false) = (resolver.as_ref(), failed_lately) {
+            match timeout(
+                UPSTREAM_TIME,
+                resolver.lookup(question.0.clone(), question.1),
+            )
+            .await
+            {
+                Ok(Ok(lookup)) => {
+                    return forward.answer(
+                        ResponseCode::NoError,
+                        lookup.answers(),
+                        lookup.authorities(),
+                    );
+                }
+                Ok(Err(NetError::Dns(DnsError::NoRecordsFound(none)))) => {
+                    let soa: Option<Record> = none.soa.map(|soa| soa.into_record_of_rdata());
+                    return forward.answer(none.response_code, &[], soa.as_slice());
+                }
+                Ok(Err(error)) => debug!(name = %question.0, %error, "DNS: upstream"),
+                Err(_) => debug!(name = %question.0, "DNS: upstream took too long"),
+            }
+            self.failures.insert(question, Instant::now());
+        }
+        count(&self.counters.failed);
+        forward.fail()
+    }
+}
+
+fn resolver(servers: &[IpAddr]) -> Result<TokioResolver, NetError> {
+    let servers = servers
+        .iter()
+        .map(|server| NameServerConfig::udp_and_tcp(*server))
+        .collect();
+    let config = ResolverConfig::from_name_servers(servers);
+    let mut builder = TokioResolver::builder_with_config(config, TokioRuntimeProvider::default());
+    let mut options = ResolverOpts::default();
+    options.timeout = Duration::from_secs(2);
+    options.attempts = 1;
+    options.cache_size = CACHED as u64;
+    options.max_active_requests = MAX_IN_FLIGHT;
+    // What the server itself calls its neighbours is not the clients' business.
+    options.use_hosts_file = ResolveHosts::Never;
+    *builder.options_mut() = options;
+    builder.build()
+}
+
+/// All names: our own first, then those of the configuration, then the leases'. A lease cannot take a
+/// name that the configuration gives to somebody else.
+pub fn zone(
+    config: &config::Config,
+    own: &[Ipv4Addr],
+    leases: impl IntoIterator<Item = (String, Ipv4Addr)>,
+) -> Zone {
+    let mut names: Vec<(String, Ipv4Addr)> = own
+        .iter()
+        .map(|address| ("netbootd".to_owned(), *address))
+        .collect();
+    let clients = config.clients.values();
+    let reserved = clients
+        .clone()
+        .filter_map(|client| Some((client.hostname.clone()?, client.address?)));
+    names.extend(reserved);
+    names.extend(
+        config
+            .dns
+            .hosts
+            .iter()
+            .map(|(name, address)| (name.clone(), *address)),
+    );
+    let mut taken: HashSet<String> = names
+        .iter()
+        .map(|(name, _)| name.to_ascii_lowercase())
+        .collect();
+    for (name, address) in leases {
+        let name = name.to_ascii_lowercase();
+        // A reserved name without a reserved address is its client's, at whatever address.
+        if !name.contains('.') && taken.insert(name.clone()) {
+            names.push((name, address));
+        }
+    }
+    Zone::build(&config.dns.domain, names)
+}
+
+/// Chooses the upstreams again when `/etc/resolv.conf` changes, until `shutdown` changes: at boot it
+/// is often written after us, and a laptop moves between networks.
+pub async fn watch_upstreams(dns: Arc<Dns>, mut shutdown: watch::Receiver<bool>) -> io::Result<()> {
+    let changed = || {
+        std::fs::metadata(RESOLV_CONF)
+            .and_then(|file| file.modified())
+            .ok()
+    };
+    let mut last: Option<SystemTime> = changed();
+    while timeout(Duration::from_secs(2), shutdown.changed())
+        .await
+        .is_err()
+    {
+        let now = changed();
+        if dns.upstreams.is_empty() && now != last {
+            dns.choose_upstreams();
+        }
+        last = now;
+    }
+    Ok(())
+}
+
+/// Serves port 53 of one address until `shutdown` changes.
+pub async fn serve(
+    dns: Arc<Dns>,
+    udp: std::net::UdpSocket,
+    tcp: std::net::TcpListener,
+    mut shutdown: watch::Receiver<bool>,
+) -> io::Result<()> {
+    udp.set_nonblocking(true)?;
+    tcp.set_nonblocking(true)?;
+    let (udp, tcp) = (
+        Arc::new(UdpSocket::from_std(udp)?),
+        TcpListener::from_std(tcp)?,
+    );
+    tokio::select! {
+        () = datagrams(&dns, &udp) => Ok(()),
+        () = connections(&dns, &tcp) => Ok(()),
+        _ = shutdown.changed() => Ok(()),
+    }
+}
+
+async fn datagrams(dns: &Arc<Dns>, socket: &Arc<UdpSocket>) {
+    let mut buffer = [0; LONGEST_QUERY];
+    loop {
+        let _ = socket.readable().await;
+        for _ in 0..BATCH {
+            match socket.try_recv_from(&mut buffer) {
+                Ok((length, source)) => datagram(dns, socket, &buffer[..length], source),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                // An ICMP error for an earlier reply; the next datagram is unharmed by it.
+                Err(error) => debug!(%error, "DNS: receive"),
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+fn datagram(dns: &Arc<Dns>, socket: &Arc<UdpSocket>, query: &[u8], source: SocketAddr) {
+    // A reply that does not fit the socket's buffer is lost like any datagram: the client asks again.
+    let send = move |socket: &UdpSocket, reply: &[u8]| {
+        if let Err(error) = socket.try_send_to(reply, source) {
+            debug!(%source, %error, "DNS: send");
+        }
+    };
+    match dns.decide(query, source, Transport::Udp) {
+        Decision::Reply(reply) => send(socket, &reply),
+        Decision::Drop(_) => {}
+        Decision::Forward(forward) => match Arc::clone(&dns.in_flight).try_acquire_owned() {
+            Ok(permit) => {
+                let (dns, socket) = (Arc::clone(dns), Arc::clone(socket));
+                tokio::spawn(async move {
+                    send(&socket, &dns.forward(&forward).await);
+                    drop(permit);
+                });
+            }
+            Err(_) => {
+                count(&dns.counters.failed);
+                send(socket, &forward.fail());
+            }
+        },
+    }
+}
+
+async fn connections(dns: &Arc<Dns>, listener: &TcpListener) {
+    loop {
+        // With all places taken, new clients wait in the kernel until one is free: 10 seconds at most.
+        let Ok(permit) = Arc::clone(&dns.connections).acquire_owned().await else {
+            return;
+        };
+        match listener.accept().await {
+            Ok((stream, source)) => {
+                let dns = Arc::clone(dns);
+                tokio::spawn(async move {
+                    if let Err(error) = connection(&dns, stream, source).await {
+                        debug!(%source, %error, "DNS: connection");
+                    }
+                    drop(permit);
+                });
+            }
+            Err(error) => {
+                // Out of file descriptors, most likely: not a reason to end, nor to spin.
+                warn!(%error, "DNS: accept");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// Messages of one connection, one after the other (RFC 7766 section 6.2.1), until the client closes
+/// it, is silent for too long, or sends what gets no reply.
+async fn connection(dns: &Dns, mut stream: TcpStream, source: SocketAddr) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut query = Vec::new();
+    loop {
+        query.clear();
+        within(MESSAGE_TIME, async {
+            let length = usize::from(stream.read_u16().await?);
+            if length > LONGEST_QUERY {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            (&mut stream)
+                .take(length as u64)
+                .read_to_end(&mut query)
+                .await
+        })
+        .await?;
+        let reply = match dns.decide(&query, source, Transport::Tcp) {
+            Decision::Reply(reply) => reply,
+            Decision::Forward(forward) => match dns.in_flight.try_acquire() {
+                Ok(_permit) => dns.forward(&forward).await,
+                Err(_) => forward.fail(),
+            },
+            Decision::Drop(_) => return Ok(()),
+        };
+        let length = u16::try_from(reply.len()).map_err(io::Error::other)?;
+        let message = [length.to_be_bytes().as_slice(), &reply].concat();
+        within(MESSAGE_TIME, stream.write_all(&message)).await?;
+    }
+}
+
+async fn within<T>(time: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(time, work)
+        .await
+        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> config::Config {
+        let loaded = config::load_text("lab.toml", text, &config::LoadOptions::default());
+        loaded
+            .unwrap_or_else(|diagnostics| panic!("{diagnostics}"))
+            .config
+    }
+
+    fn find(zone: &Zone, name: &str) -> Option<Ipv4Addr> {
+        let name = Name::from_ascii(format!("{name}.lab.internal.")).expect("a name");
+        zone.addresses(&name)?.first().copied()
+    }
+
+    #[test]
+    fn a_lease_cannot_take_a_name_of_the_configuration() {
+        let config = config(
+            "dns.hosts.nas = \"10.0.0.5\"\n[clients.\"52:54:00:12:34:56\"]\nhostname = \"pc1\"\naddress = \"10.0.0.11\"\n",
+        );
+        let leases = ["NAS", "netbootd", "pc1", "pc7"]
+            .map(|name| (name.to_owned(), Ipv4Addr::new(10, 0, 0, 66)));
+        let zone = zone(&config, &[Ipv4Addr::new(10, 0, 0, 1)], leases);
+        let last = |name: &str| find(&zone, name).map(|address| address.octets()[3]);
+        assert_eq!(
+            [last("nas"), last("netbootd"), last("pc1")],
+            [Some(5), Some(1), Some(11)]
+        );
+        assert_eq!(last("pc7"), Some(66));
+    }
+
+    #[test]
+    fn we_are_not_our_own_upstream() {
+        let own = [Ipv4Addr::new(10, 0, 0, 1)];
+        let dns = Dns::new(&[IpAddr::V4(own[0])], &own);
+        assert!(!dns.policy.load().forward);
+    }
+}

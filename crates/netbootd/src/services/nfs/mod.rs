@@ -34,7 +34,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::{Semaphore, watch};
 
 pub use bind::{Sockets, bind};
-pub use counters::{ClientFigures, Counters};
+pub use counters::Counters;
 
 /// How long connections may go on with what they are sending once the service is told to stop.
 const GRACE: Duration = Duration::from_secs(2);

@@ -23,13 +23,10 @@ pub(super) async fn answer(service: &Arc<Service>, socket: Option<UdpSocket>) ->
     let local = socket.local_addr()?;
     let (mut call, mut reply) = ([0; MAX_CALL], Vec::new());
     loop {
-        let (len, peer) = match socket.recv_from(&mut call).await {
-            Ok(received) => received,
-            Err(_) => {
-                // An ICMP error to an earlier reply comes back here; it means nothing to us.
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            }
+        let Ok((len, peer)) = socket.recv_from(&mut call).await else {
+            // An ICMP error to an earlier reply comes back here; it means nothing to us.
+            tokio::time::sleep(PAUSE).await;
+            continue;
         };
         let endpoint = Endpoint {
             peer,

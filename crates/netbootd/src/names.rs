@@ -1,0 +1,80 @@
+//! The names that DNS answers: kept in step with the leases.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dhcp::Now;
+use tokio::sync::watch;
+
+use crate::daemon::{Daemon, unix_seconds};
+use crate::services::dhcp::Shared;
+use crate::services::dns::{self, Dns};
+
+/// How soon a new lease has its name.
+const POLL: Duration = Duration::from_secs(1);
+
+/// The addresses of this machine: what its own name means, and where no upstream can be.
+pub fn own_addresses() -> Vec<Ipv4Addr> {
+    let interfaces = net::interfaces().unwrap_or_default();
+    let all = interfaces
+        .into_values()
+        .flat_map(|interface| interface.addresses);
+    all.map(|(address, _)| address)
+        .filter(|address| !address.is_loopback())
+        .collect()
+}
+
+/// The DNS servers that this machine itself uses, without those that only it can reach: what clients
+/// are told when our own DNS is off.
+pub fn system_dns_servers() -> Vec<Ipv4Addr> {
+    let text = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let server = |line: &str| {
+        line.strip_prefix("nameserver")?
+            .trim()
+            .parse::<Ipv4Addr>()
+            .ok()
+    };
+    text.lines()
+        .filter_map(server)
+        .filter(|address| !address.is_loopback())
+        .collect()
+}
+
+/// Publishes a new zone whenever the leases' names or the served addresses change, until `stopping`
+/// changes.
+pub async fn follow(
+    daemon: Arc<Daemon>,
+    shared: Arc<Shared>,
+    dns: Arc<Dns>,
+    mut stopping: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let mut tick = tokio::time::interval(POLL);
+    let mut published = None;
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            _ = stopping.changed() => return Ok(()),
+        }
+        let own: Vec<Ipv4Addr> = daemon
+            .links
+            .load()
+            .iter()
+            .map(|served| served.link.address)
+            .collect();
+        let now = Now {
+            unix: unix_seconds(),
+        };
+        let mut leases: Vec<(String, Ipv4Addr)> = shared.with(|server| {
+            server
+                .names(now)
+                .map(|(name, address)| (name.to_owned(), address))
+                .collect()
+        });
+        leases.sort_unstable();
+        if published.as_ref() != Some(&(own.clone(), leases.clone())) {
+            dns.publish(dns::zone(&daemon.config, &own, leases.clone()));
+            published = Some((own, leases));
+        }
+    }
+}
