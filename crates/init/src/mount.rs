@@ -142,7 +142,7 @@ fn nfs_failure(source: &str, error: Errno) -> Failure {
             "{text}. The server no longer has this generation of the image"
         )),
         Errno::ACCESS | Errno::PERM => Failure::Refused(format!(
-            "{text}. The server does not export it to this address"
+            "{text}. The server does not export it to this address, or no longer has this generation"
         )),
         _ => Failure::Passing(text),
     }
@@ -187,8 +187,9 @@ pub(crate) fn image_file(bytes: u64) -> Result<(File, PathBuf), Failure> {
     if let Some(available) = available.filter(|available| *available < bytes.saturating_add(SPARE))
     {
         return Err(Failure::Final(format!(
-            "the image takes {} MiB and this machine has {} MiB of memory free: boot it with root image or tree",
+            "the image takes {} MiB of memory and the system {} MiB more, and this machine has {} MiB free: boot it with root image or tree",
             bytes >> 20,
+            SPARE >> 20,
             available >> 20
         )));
     }
