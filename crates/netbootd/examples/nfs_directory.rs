@@ -43,7 +43,7 @@ async fn main() -> anyhow::Result<()> {
     service::serve(
         options,
         sockets.listeners,
-        sockets.udp,
+        sockets.port_mapper,
         files,
         on_mount,
         interrupted,

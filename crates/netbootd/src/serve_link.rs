@@ -246,7 +246,7 @@ fn nfs_service(context: &LinkContext, sockets: nfs::Sockets) -> Service {
     Box::pin(nfs::serve(
         options,
         sockets.listeners,
-        sockets.udp,
+        sockets.port_mapper,
         files,
         on_mount,
         shutdown,

@@ -51,7 +51,8 @@ impl Server {
         listener.set_nonblocking(true).unwrap();
         let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
         udp.set_nonblocking(true).unwrap();
-        let (address, port_mapper) = (listener.local_addr().unwrap(), udp.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
+        let udp_address = udp.local_addr().unwrap();
         let directory = tempfile::tempdir().unwrap();
         let mut options = Options::new(2049);
         change(&mut options);
@@ -62,7 +63,8 @@ impl Server {
         let (seen, end) = (Arc::clone(&mounted), Arc::clone(&ended));
         let files = Arc::new(directory::Directory::new(directory.path()));
         let listeners = vec![tokio::net::TcpListener::from_std(listener).unwrap()];
-        let udp = Some(tokio::net::UdpSocket::from_std(udp).unwrap());
+        let udp = tokio::net::UdpSocket::from_std(udp).unwrap();
+        let port_mapper = service::PortMapper::Ours(udp);
         runtime.spawn(async move {
             let on_mount: service::OnMount = Arc::new(move |_, path| {
                 seen.lock()
@@ -72,13 +74,13 @@ impl Server {
             let stopped = async {
                 let _ = stopped.await;
             };
-            let served = service::serve(options, listeners, udp, files, on_mount, stopped);
+            let served = service::serve(options, listeners, port_mapper, files, on_mount, stopped);
             served.await.unwrap();
             end.fetch_add(1, Ordering::SeqCst);
         });
         Self {
             address,
-            port_mapper,
+            port_mapper: udp_address,
             directory,
             counters,
             mounted,

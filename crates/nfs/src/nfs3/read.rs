@@ -74,6 +74,8 @@ fn piece(
     let position = out.position();
     head(0, false, out);
     let data = out.position();
+    // The bytes are there to be read, so this is no trust in a claimed length.
+    out.out.reserve(count as usize + 3);
     let eof = context.fs.read(file, offset, count, out.out)?;
     let len = out.position().checked_sub(data);
     let len = len.and_then(|len| u32::try_from(len).ok());

@@ -18,6 +18,7 @@ mod connection;
 mod counters;
 mod eager;
 mod port_mapper;
+mod registration;
 mod session;
 mod transmit;
 
@@ -30,10 +31,10 @@ use std::time::Duration;
 
 use ::nfs::{FileToken, Ports, ReadOnlyFs};
 use rustix::process::{Resource, getrlimit};
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
-pub use bind::{Sockets, bind};
+pub use bind::{PortMapper, Sockets, bind};
 pub use counters::Counters;
 
 /// How long connections may go on with what they are sending once the service is told to stop.
@@ -97,12 +98,12 @@ struct Service {
 
 /// Serves until `shutdown` is ready, then lets connections finish the reply they are sending.
 ///
-/// `listeners` all answer every program on TCP; `udp` answers the port mapper. Must run on a tokio
+/// `listeners` all answer every program on TCP; `port_mapper` is kept until the end. Must run on a tokio
 /// runtime with time and io enabled. Returns an error only if the sockets cannot be used at all.
 pub async fn serve(
     options: Options,
     listeners: Vec<TcpListener>,
-    udp: Option<UdpSocket>,
+    port_mapper: PortMapper,
     files: Arc<dyn ExportedFiles>,
     on_mount: OnMount,
     shutdown: impl Future<Output = ()>,
@@ -118,7 +119,7 @@ pub async fn serve(
     tokio::select! {
         () = shutdown => {}
         result = accept::accept(&service, &listeners, &mut connections, stopped) => result?,
-        result = port_mapper::answer(&service, udp) => result?,
+        result = port_mapper::answer(&service, &port_mapper) => result?,
     }
     drop(listeners);
     // Nobody may be left to tell, and that is fine.

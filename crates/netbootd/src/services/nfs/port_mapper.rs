@@ -5,19 +5,17 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::{PortMapper, Service};
 use ::nfs::{Endpoint, Transport};
-use tokio::net::UdpSocket;
-
-use super::Service;
 
 /// Longer datagrams are no call to a port mapper.
 const MAX_CALL: usize = 1024;
 /// How long to wait after an error that is the socket's own.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Answers for ever; waits for ever if there is no socket.
-pub(super) async fn answer(service: &Arc<Service>, socket: Option<UdpSocket>) -> io::Result<()> {
-    let Some(socket) = socket else {
+/// Answers for ever; waits for ever if the port mapper is not ours.
+pub(super) async fn answer(service: &Arc<Service>, port_mapper: &PortMapper) -> io::Result<()> {
+    let PortMapper::Ours(socket) = port_mapper else {
         return pending().await;
     };
     let local = socket.local_addr()?;
