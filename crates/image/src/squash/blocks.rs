@@ -8,16 +8,17 @@ use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::compressor::Compressor;
-use super::dedup::{self, FileKey, Known};
+use super::dedup::{self, FileKey, Key, Known};
 use super::error::{Error, shown};
 use super::fragment::{Fragment, Fragments};
 use super::output::Output;
 use super::pipeline::Pipeline;
+use super::reuse::{List, Previous};
 use crate::entry::Content;
 use crate::progress::Progress;
 
 /// In a size word: "stored as it is".
-const STORED: u32 = 1 << 24;
+pub(super) const STORED: u32 = 1 << 24;
 
 /// Which [`Extent`].
 pub(super) type ExtentId = u32;
@@ -36,10 +37,23 @@ pub(super) struct Extent {
     pub(super) sparse: u64,
 }
 
-/// What a block in flight is.
-enum Tag {
+/// A block in flight.
+struct Tag {
+    key: Key,
+    role: Role,
+}
+
+/// What a block in flight is for.
+enum Role {
     Data { extent: ExtentId, word: u32 },
     Fragment,
+}
+
+/// A block of a file, read.
+struct Block {
+    bytes: Vec<u8>,
+    /// `None`: it is all zeros.
+    key: Option<Key>,
 }
 
 pub(super) struct Settings {
@@ -59,9 +73,13 @@ pub(super) struct Blocks<'a, W: Write> {
     /// For each block of each extent its stored length, with [`STORED`]; 0 is a block of zeros.
     size_words: Vec<u32>,
     known: Known,
+    previous: Option<Previous<'a>>,
+    list: List,
     /// Files, and their bytes, that were found to be in the image already.
     pub(super) duplicates: u64,
     pub(super) duplicate_bytes: u64,
+    /// Blocks that were taken over from the previous image.
+    pub(super) reused: u64,
 }
 
 impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
@@ -69,10 +87,13 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
         settings: Settings,
         output: Output<W>,
         make: impl Fn() -> io::Result<Compressor>,
+        previous: Option<Previous<'a>>,
         progress: &'a dyn Progress,
         stop: &'a AtomicBool,
     ) -> Result<Self, Error> {
         Ok(Self {
+            list: List::new(output.position()),
+            previous,
             pipeline: Pipeline::start(settings.threads, make).map_err(Error::Compress)?,
             fragments: Fragments::new(settings.block_size),
             settings,
@@ -84,6 +105,7 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
             known: Known::default(),
             duplicates: 0,
             duplicate_bytes: 0,
+            reused: 0,
         })
     }
 
@@ -117,44 +139,41 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
 
     /// A file of at most one block: read it, and only then decide.
     fn add_short(&mut self, reader: &mut Reader<'_>) -> Result<ExtentId, Error> {
-        let mut buffer = self.pipeline.buffer();
-        let data = self.read(reader, 0, &mut buffer)?;
+        let block = self.read(reader, 0)?;
         let mut key = FileKey::new(reader.size);
-        key.block(data.then_some(&buffer));
+        key.block(block.key.as_ref());
         let key = key.finish();
         if let Some(extent) = self.found(&key, reader.size) {
-            self.pipeline.recycle(buffer);
+            self.pipeline.recycle(block.bytes);
             return Ok(extent);
         }
         let extent = self.begin(reader.size);
-        self.place(extent, buffer, data)?;
+        self.place(extent, block)?;
         self.known.remember(key, extent);
         Ok(extent)
     }
 
     /// A file of several blocks: stored as it is read, unless one with the same beginning came before.
     fn add_long(&mut self, reader: &mut Reader<'_>) -> Result<ExtentId, Error> {
-        let mut buffer = self.pipeline.buffer();
-        let mut data = self.read(reader, 0, &mut buffer)?;
+        let mut block = self.read(reader, 0)?;
         let mut key = FileKey::new(reader.size);
-        key.block(data.then_some(&buffer));
+        key.block(block.key.as_ref());
         if self.known.seen_beginning(key.clone().finish())
             && let Some(extent) = self.find_whole(reader, key.clone())?
         {
-            self.pipeline.recycle(buffer);
+            self.pipeline.recycle(block.bytes);
             return Ok(extent);
         }
         let extent = self.begin(reader.size);
         let mut offset = 0;
         loop {
-            offset += buffer.len() as u64;
-            self.place(extent, buffer, data)?;
+            offset += block.bytes.len() as u64;
+            self.place(extent, block)?;
             if offset == reader.size {
                 break;
             }
-            buffer = self.pipeline.buffer();
-            data = self.read(reader, offset, &mut buffer)?;
-            key.block(data.then_some(&buffer));
+            block = self.read(reader, offset)?;
+            key.block(block.key.as_ref());
         }
         self.known.remember(key.finish(), extent);
         Ok(extent)
@@ -166,18 +185,17 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
         reader: &mut Reader<'_>,
         mut key: FileKey,
     ) -> Result<Option<ExtentId>, Error> {
-        let mut buffer = self.pipeline.buffer();
         let mut offset = self.settings.block_size as u64;
         while offset < reader.size {
-            let data = self.read(reader, offset, &mut buffer)?;
-            key.block(data.then_some(&buffer));
-            offset += buffer.len() as u64;
+            let block = self.read(reader, offset)?;
+            key.block(block.key.as_ref());
+            offset += block.bytes.len() as u64;
+            self.pipeline.recycle(block.bytes);
         }
-        self.pipeline.recycle(buffer);
         Ok(self.found(&key.finish(), reader.size))
     }
 
-    fn found(&mut self, key: &dedup::Key, size: u64) -> Option<ExtentId> {
+    fn found(&mut self, key: &Key, size: u64) -> Option<ExtentId> {
         let extent = self.known.find(key)?;
         self.duplicates += 1;
         self.duplicate_bytes += size;
@@ -198,8 +216,9 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
     }
 
     /// Puts the next block of `extent` where it belongs: nowhere, a data block, or a fragment block.
-    fn place(&mut self, id: ExtentId, block: Vec<u8>, data: bool) -> Result<(), Error> {
-        let length = block.len();
+    fn place(&mut self, id: ExtentId, block: Block) -> Result<(), Error> {
+        let Block { bytes, key } = block;
+        let length = bytes.len();
         self.progress.advance(length as u64);
         let extent = &mut self.extents[id as usize];
         let alone = extent.size <= self.settings.block_size as u64;
@@ -208,24 +227,29 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
             if !self.fragments.has_room(length) {
                 self.close_fragment()?;
             }
-            self.extents[id as usize].fragment = Some(self.fragments.append(&block));
-            self.pipeline.recycle(block);
+            let fragment = self.fragments.append(&bytes, key.as_ref());
+            self.extents[id as usize].fragment = Some(fragment);
+            self.pipeline.recycle(bytes);
             return Ok(());
         }
         extent.count += 1;
         let word = self.size_words.len() as u32;
         self.size_words.push(0);
-        if data {
-            return self.submit(block, Tag::Data { extent: id, word });
+        if let Some(key) = key {
+            let role = Role::Data { extent: id, word };
+            return self.submit(bytes, Tag { key, role });
         }
         extent.sparse += length as u64;
-        self.pipeline.recycle(block);
+        self.pipeline.recycle(bytes);
         Ok(())
     }
 
     fn close_fragment(&mut self) -> Result<(), Error> {
         match self.fragments.close(|| self.pipeline.buffer()) {
-            Some(block) => self.submit(block, Tag::Fragment),
+            Some((bytes, key)) => {
+                let role = Role::Fragment;
+                self.submit(bytes, Tag { key, role })
+            }
             None => Ok(()),
         }
     }
@@ -233,6 +257,16 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
     fn submit(&mut self, raw: Vec<u8>, tag: Tag) -> Result<(), Error> {
         while self.pipeline.is_full() {
             self.commit()?;
+        }
+        if let Some(previous) = &self.previous {
+            let mut stored = self.pipeline.buffer();
+            if let Some(compressed) = previous.read(&tag.key, &mut stored) {
+                self.reused += 1;
+                self.pipeline.recycle(raw);
+                self.pipeline.submit_ready(stored, compressed, tag);
+                return Ok(());
+            }
+            self.pipeline.recycle(stored);
         }
         self.pipeline.submit(raw, tag).map_err(Error::Compress)
     }
@@ -245,9 +279,10 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
         let start = self.output.position();
         let flag = if block.compressed { 0 } else { STORED };
         let size_word = block.bytes.len() as u32 | flag;
-        match block.tag {
-            Tag::Fragment => self.fragments.written(start, size_word),
-            Tag::Data { extent, word } => {
+        self.list.push(&block.tag.key, size_word, &block.bytes);
+        match block.tag.role {
+            Role::Fragment => self.fragments.written(start, size_word),
+            Role::Data { extent, word } => {
                 self.size_words[word as usize] = size_word;
                 let extent = &mut self.extents[extent as usize];
                 if extent.start == 0 {
@@ -260,17 +295,15 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
         Ok(true)
     }
 
-    /// Reads the block at `offset` into `buffer`; `false` when it is all zeros.
-    fn read(
-        &self,
-        reader: &mut Reader<'_>,
-        offset: u64,
-        buffer: &mut Vec<u8>,
-    ) -> Result<bool, Error> {
+    /// Reads the block at `offset`.
+    fn read(&mut self, reader: &mut Reader<'_>, offset: u64) -> Result<Block, Error> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
         }
-        reader.read(offset, self.settings.block_size, buffer)
+        let mut bytes = self.pipeline.buffer();
+        let data = reader.read(offset, self.settings.block_size, &mut bytes)?;
+        let key = data.then(|| dedup::block_key(&bytes));
+        Ok(Block { bytes, key })
     }
 
     /// Writes everything that is still in flight; nothing can be added afterwards.
@@ -282,6 +315,7 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
             extents: self.extents,
             size_words: self.size_words,
             fragments: self.fragments,
+            list: self.list,
         })
     }
 }
@@ -292,6 +326,7 @@ pub(super) struct Stored<W: Write> {
     pub(super) extents: Vec<Extent>,
     pub(super) size_words: Vec<u32>,
     pub(super) fragments: Fragments,
+    pub(super) list: List,
 }
 
 impl<W: Write> Stored<W> {

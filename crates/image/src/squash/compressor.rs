@@ -2,7 +2,7 @@
 
 use std::io;
 
-use flate2::{Compress, FlushCompress, Status};
+use libdeflater::{CompressionError, CompressionLvl};
 use liblzma::stream::{Action, Check, Filters, LzmaOptions, Stream};
 
 use super::options::{BlockSize, Compression};
@@ -10,7 +10,7 @@ use super::options::{BlockSize, Compression};
 /// Compresses blocks, one after another, with the state it needs kept between them.
 pub(super) enum Compressor {
     None,
-    Gzip(Compress),
+    Gzip(libdeflater::Compressor),
     Lz4,
     Xz { level: u8, dictionary: u32 },
     Zstd(Box<zstd::bulk::Compressor<'static>>),
@@ -21,7 +21,9 @@ impl Compressor {
         Ok(match compression {
             Compression::None => Self::None,
             Compression::Gzip { level } => {
-                Self::Gzip(Compress::new(flate2::Compression::new(level.into()), true))
+                let level = CompressionLvl::new(level.into())
+                    .map_err(|_| io::Error::other("gzip levels are 0 to 12"))?;
+                Self::Gzip(libdeflater::Compressor::new(level))
             }
             Compression::Lz4 => Self::Lz4,
             Compression::Xz { level } => Self::Xz {
@@ -41,11 +43,10 @@ impl Compressor {
         match self {
             Self::None => return Ok(false),
             Self::Gzip(state) => {
-                out.reserve(raw.len());
-                state.reset();
-                let status = state.compress_vec(raw, out, FlushCompress::Finish)?;
-                if status != Status::StreamEnd {
-                    return Ok(false);
+                out.resize(raw.len(), 0);
+                match state.zlib_compress(raw, out) {
+                    Ok(length) => out.truncate(length),
+                    Err(CompressionError::InsufficientSpace) => return Ok(false),
                 }
             }
             Self::Lz4 => {
@@ -81,6 +82,14 @@ impl Compression {
             Self::Xz { .. } => 4,
             Self::Lz4 => 5,
             Self::Zstd { .. } => 6,
+        }
+    }
+
+    /// The level, where there are levels.
+    pub(super) fn level(self) -> u8 {
+        match self {
+            Self::None | Self::Lz4 => 0,
+            Self::Gzip { level } | Self::Xz { level } | Self::Zstd { level } => level,
         }
     }
 

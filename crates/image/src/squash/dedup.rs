@@ -1,8 +1,8 @@
 //! Finding files whose content the image already holds.
 //!
-//! Files are known by 128 bits of SHA-256 over their content, block by block, so that nobody who may put
-//! files into a source can make two of them pass for one. A long file is read ahead of compression only if
-//! an earlier one had the same length and the same first block.
+//! Blocks, and files by the keys of their blocks, are known by 128 bits of SHA-256, so that nobody who may put
+//! files into a source can make two of them pass for one. A long file is read ahead of compression only if an
+//! earlier one had the same length and the same first block.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,6 +12,9 @@ use super::blocks::ExtentId;
 
 /// 128 bits that stand for some bytes.
 pub(super) type Key = [u8; 16];
+
+/// Stands for zeros, however many: no content's digest.
+const ZEROS: Key = [0; 16];
 
 /// The key of the concatenated parts.
 pub(super) fn digest<T: AsRef<[u8]>>(parts: impl IntoIterator<Item = T>) -> Key {
@@ -28,24 +31,47 @@ fn key(hash: Sha256) -> Key {
     key
 }
 
+/// The key of a block of a file's content.
+pub(super) fn block_key(content: &[u8]) -> Key {
+    digest([b"block".as_slice(), content])
+}
+
 /// The key of a file, computed as its blocks pass.
 #[derive(Clone)]
 pub(super) struct FileKey(Sha256);
 
 impl FileKey {
     pub(super) fn new(size: u64) -> Self {
-        Self(Sha256::new().chain_update(size.to_le_bytes()))
+        Self(
+            Sha256::new()
+                .chain_update(b"file")
+                .chain_update(size.to_le_bytes()),
+        )
     }
 
-    /// The next block. A block of zeros costs nothing, however it came to be one.
-    pub(super) fn block(&mut self, block: Option<&[u8]>) {
-        match block {
-            Some(bytes) => {
-                self.0.update([1]);
-                self.0.update(bytes);
-            }
-            None => self.0.update([0]),
-        }
+    /// The next block, by its key; `None` is a block of zeros.
+    pub(super) fn block(&mut self, block: Option<&Key>) {
+        self.0.update(block.unwrap_or(&ZEROS));
+    }
+
+    pub(super) fn finish(self) -> Key {
+        key(self.0)
+    }
+}
+
+/// The key of a fragment block, computed as it is filled: that of the ends in it, which are known already.
+#[derive(Clone)]
+pub(super) struct FragmentKey(Sha256);
+
+impl FragmentKey {
+    pub(super) fn new() -> Self {
+        Self(Sha256::new().chain_update(b"fragment"))
+    }
+
+    /// The next end, by its length and key; `None` is zeros.
+    pub(super) fn end(&mut self, length: usize, end: Option<&Key>) {
+        self.0.update((length as u64).to_le_bytes());
+        self.0.update(end.unwrap_or(&ZEROS));
     }
 
     pub(super) fn finish(self) -> Key {

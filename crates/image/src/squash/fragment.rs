@@ -1,5 +1,7 @@
 //! Fragment blocks: the ends of many files packed together.
 
+use super::dedup::{FragmentKey, Key};
+
 /// "This file has no fragment."
 pub(super) const NONE: u32 = u32::MAX;
 
@@ -14,6 +16,7 @@ pub(super) struct Fragment {
 pub(super) struct Fragments {
     block_size: usize,
     open: Vec<u8>,
+    key: FragmentKey,
     /// Blocks handed out by [`Fragments::close`] so far: the number of the open one.
     closed: u32,
     table: Vec<u8>,
@@ -24,6 +27,7 @@ impl Fragments {
         Self {
             block_size,
             open: Vec::new(),
+            key: FragmentKey::new(),
             closed: 0,
             table: Vec::new(),
         }
@@ -33,24 +37,26 @@ impl Fragments {
         self.open.len() + bytes <= self.block_size
     }
 
-    /// Appends a file's end, for which there must be room.
-    pub(super) fn append(&mut self, end: &[u8]) -> Fragment {
+    /// Appends a file's end, for which there must be room. `key` is its key, `None` for zeros.
+    pub(super) fn append(&mut self, end: &[u8], key: Option<&Key>) -> Fragment {
         debug_assert!(self.has_room(end.len()), "the caller closes a full block");
         let place = Fragment {
             block: self.closed,
             offset: self.open.len() as u32,
         };
         self.open.extend_from_slice(end);
+        self.key.end(end.len(), key);
         place
     }
 
-    /// Swaps the open block for an empty one and answers it, or `None` when nothing is in it.
-    pub(super) fn close(&mut self, empty: impl FnOnce() -> Vec<u8>) -> Option<Vec<u8>> {
+    /// Swaps the open block for an empty one and answers it with its key, or `None` when nothing is in it.
+    pub(super) fn close(&mut self, empty: impl FnOnce() -> Vec<u8>) -> Option<(Vec<u8>, Key)> {
         if self.open.is_empty() {
             return None;
         }
         self.closed += 1;
-        Some(std::mem::replace(&mut self.open, empty()))
+        let key = std::mem::replace(&mut self.key, FragmentKey::new());
+        Some((std::mem::replace(&mut self.open, empty()), key.finish()))
     }
 
     /// A closed block was written; blocks are written in the order in which they were closed.

@@ -6,7 +6,7 @@
 //!    └─► blocks ┴─► pipeline (threads) ──► data, fragments ──────┘
 //!
 //! superblock │ compressor options │ data and fragment blocks │ inodes │ directories │
-//!            │ fragment table │ export table │ id table │ xattr table │ padding to 4 KiB
+//!            │ fragment table │ export table │ id table │ xattr table │ list of blocks, to 4 KiB
 //! ```
 //!
 //! *The same entries and options make the same bytes*, whatever the number of threads and the machine; a
@@ -27,6 +27,7 @@ mod metadata;
 mod options;
 mod output;
 mod pipeline;
+mod reuse;
 mod superblock;
 mod tables;
 mod tree;
@@ -65,6 +66,8 @@ pub struct Summary {
     pub duplicates: u64,
     /// What these hold, in bytes.
     pub duplicate_bytes: u64,
+    /// Blocks that were copied from [`Options::previous`].
+    pub reused: u64,
     /// SHA-256 of the whole image.
     pub sha256: [u8; 32],
 }
@@ -92,8 +95,9 @@ pub fn write<W: Read + Write + Seek>(
         threads: options.threads,
         tail_packing: options.tail_packing,
     };
+    let previous = reuse::Previous::open(options);
     let mut writer = Writer {
-        blocks: Blocks::new(settings, output, make, progress, stop)?,
+        blocks: Blocks::new(settings, output, make, previous, progress, stop)?,
         tree: Tree::default(),
         ids: Ids::default(),
         xattrs: Xattrs::new(table()?),
@@ -172,6 +176,7 @@ impl<W: Read + Write + Seek> Writer<'_, W> {
 
     fn finish(self, options: &Options) -> Result<Summary, Error> {
         let (duplicates, duplicate_bytes) = (self.blocks.duplicates, self.blocks.duplicate_bytes);
+        let reused = self.blocks.reused;
         let tables = tables::Tables {
             tree: &self.tree,
             ids: &self.ids,
@@ -186,6 +191,7 @@ impl<W: Read + Write + Seek> Writer<'_, W> {
             file_bytes: self.file_bytes,
             duplicates,
             duplicate_bytes,
+            reused,
             sha256,
         })
     }

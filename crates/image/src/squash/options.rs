@@ -1,6 +1,8 @@
 //! How an image is to be written.
 
+use std::fs::File;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::thread;
 
 /// How an image is to be written.
@@ -15,20 +17,24 @@ pub struct Options {
     /// No time in the image is later than this (seconds since 1970, `SOURCE_DATE_EPOCH`), and the image says
     /// that it was made then. Without it the image was made when its newest file changed.
     pub epoch: Option<u32>,
-    /// Whether the last, short block of a file shares a fragment block with others (smaller), or only files
-    /// shorter than one block do (a file's end is read without the neighbours').
+    /// Whether the last, short block of a long file shares a fragment block with others, or only files shorter
+    /// than one block do. On a Debian root packing costs 0.1 % of the size: unlike neighbours compress badly.
     pub tail_packing: bool,
+    /// An image of an earlier build. Blocks that it has, made with the same settings, are copied instead of
+    /// compressed: a rebuild costs little more than reading. The bytes of the image do not depend on it.
+    pub previous: Option<Arc<File>>,
 }
 
 impl Default for Options {
-    /// zstd 9 in 128 KiB blocks on every core: measured to boot fastest and to send the fewest bytes.
+    /// zstd 9 in 128 KiB blocks on every core: boots fastest and sends the fewest bytes.
     fn default() -> Self {
         Self {
             compression: Compression::default(),
             block_size: BlockSize::default(),
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             epoch: None,
-            tail_packing: true,
+            tail_packing: false,
+            previous: None,
         }
     }
 }
@@ -38,7 +44,7 @@ impl Default for Options {
 pub enum Compression {
     /// Not at all: for images that are compressed elsewhere.
     None,
-    /// zlib; every kernel with squashfs reads it. Level `1..=12`, of which 9 is already slow.
+    /// zlib; every kernel with squashfs reads it. Level `1..=12` of libdeflate: 6 is smaller than zlib's 9.
     Gzip {
         /// `1..=12`.
         level: u8,

@@ -54,10 +54,18 @@ impl<W: Read + Write + Seek> Output<W> {
         Ok(index)
     }
 
-    /// Pads the image, puts `superblock` at its beginning, and answers its length and SHA-256.
-    pub(super) fn finish(mut self, superblock: &[u8]) -> io::Result<(u64, [u8; 32])> {
-        let padded = self.position.next_multiple_of(PADDING);
-        self.write(&vec![0; (padded - self.position) as usize])?;
+    /// Appends `list`, pads the image so that it ends with `footer`, puts `superblock` at its beginning, and
+    /// answers its length and SHA-256.
+    pub(super) fn finish(
+        mut self,
+        list: &[u8],
+        footer: &[u8],
+        superblock: &[u8],
+    ) -> io::Result<(u64, [u8; 32])> {
+        self.write(list)?;
+        let padded = (self.position + footer.len() as u64).next_multiple_of(PADDING);
+        self.write(&vec![0; (padded - self.position) as usize - footer.len()])?;
+        self.write(footer)?;
         let mut inner = self
             .inner
             .into_inner()

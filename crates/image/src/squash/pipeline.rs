@@ -104,6 +104,17 @@ impl<T> Pipeline<T> {
         if sent { Ok(()) } else { Err(gone()) }
     }
 
+    /// As [`Pipeline::submit`], for a block that needs no compressing.
+    pub(super) fn submit_ready(&mut self, bytes: Vec<u8>, compressed: bool, tag: T) {
+        let done = Done {
+            number: self.front + self.waiting.len() as u64,
+            result: Ok(compressed),
+            bytes,
+            spare: Vec::new(),
+        };
+        self.waiting.push_back((tag, Some(done)));
+    }
+
     /// Waits for the oldest block; `None` when nothing is in flight.
     pub(super) fn take(&mut self) -> io::Result<Option<Block<T>>> {
         if self.waiting.is_empty() {
@@ -128,8 +139,10 @@ impl<T> Pipeline<T> {
 
     /// Gives a buffer back for [`Pipeline::buffer`].
     pub(super) fn recycle(&mut self, mut buffer: Vec<u8>) {
-        buffer.clear();
-        self.spares.push(buffer);
+        if buffer.capacity() > 0 {
+            buffer.clear();
+            self.spares.push(buffer);
+        }
     }
 }
 

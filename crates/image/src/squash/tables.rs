@@ -80,9 +80,10 @@ impl Tables<'_> {
             fragment_table,
             export_table,
         };
-        stored
-            .output
-            .finish(&superblock.encode())
+        let (list, footer) = stored.list.encode(options, stored.output.position());
+        let output = stored.output;
+        output
+            .finish(&list, &footer, &superblock.encode())
             .map_err(Error::Write)
     }
 }

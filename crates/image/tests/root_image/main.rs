@@ -5,5 +5,6 @@ mod contents;
 mod format;
 mod harness;
 mod refusals;
+mod reuse;
 mod rules;
 mod walk;

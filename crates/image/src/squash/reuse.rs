@@ -1,0 +1,142 @@
+//! Taking blocks over from an earlier image instead of compressing them again.
+//!
+//! Behind its tables, where no reader of squashfs looks, an image lists its blocks:
+//!
+//! ```text
+//! (key 16, size word u32, CRC-32 of the stored bytes u32)*     in the order in which they lie in the image
+//! zeros, so that the image ends at a multiple of 4 KiB
+//! magic 8, fingerprint 16, digest of the list 16, begin of the list u64, blocks u64, begin of the first block u64
+//! ```
+//!
+//! The fingerprint stands for everything that decides what a block compresses to; only an image with the same
+//! one is of use, so that an image does not depend on which one it was built after. A block that does not have
+//! its CRC any more is compressed anew: damage is not inherited.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+use flate2::Crc;
+
+use super::blocks::STORED;
+use super::dedup::{Key, digest};
+use super::options::Options;
+
+const MAGIC: [u8; 8] = *b"nbblocks";
+/// To be raised when a compressor's version changes what it makes and does not say so itself.
+const REVISION: u32 = 1;
+const LINE: usize = 24;
+pub(super) const FOOTER: usize = 64;
+
+/// A block as an image stores it.
+#[derive(Clone, Copy)]
+struct Stored {
+    position: u64,
+    size_word: u32,
+    crc: u32,
+}
+
+/// The blocks of an earlier image.
+pub(super) struct Previous<'a> {
+    image: &'a File,
+    blocks: HashMap<Key, Stored>,
+}
+
+impl<'a> Previous<'a> {
+    /// The blocks of `options.previous`: none unless it is an image of ours, made with the same settings.
+    pub(super) fn open(options: &'a Options) -> Option<Self> {
+        let image: &File = options.previous.as_deref()?;
+        let length = image.metadata().ok()?.len();
+        let mut footer = [0; FOOTER];
+        let end = length.checked_sub(FOOTER as u64)?;
+        image.read_exact_at(&mut footer, end).ok()?;
+        let word = |at: usize| footer[at..at + 8].try_into().map(u64::from_le_bytes).ok();
+        let (begin, count, first) = (word(40)?, word(48)?, word(56)?);
+        let room = end.checked_sub(begin)? / LINE as u64;
+        if footer[..8] != MAGIC || footer[8..24] != fingerprint(options) || count > room {
+            return None;
+        }
+        let mut list = vec![0; usize::try_from(count).ok()? * LINE];
+        image.read_exact_at(&mut list, begin).ok()?;
+        if footer[24..40] != digest([&list]) {
+            return None;
+        }
+        let mut blocks = HashMap::with_capacity(list.len() / LINE);
+        let mut position = first;
+        for line in list.as_chunks::<LINE>().0 {
+            let [key @ .., w0, w1, w2, w3, c0, c1, c2, c3] = *line;
+            let size_word = u32::from_le_bytes([w0, w1, w2, w3]);
+            let crc = u32::from_le_bytes([c0, c1, c2, c3]);
+            blocks.insert(
+                key,
+                Stored {
+                    position,
+                    size_word,
+                    crc,
+                },
+            );
+            position += u64::from(size_word & !STORED);
+        }
+        Some(Self { image, blocks })
+    }
+
+    /// Puts the block with this key, as it is stored, into `out` and answers whether it is compressed; `None`
+    /// when the image does not have it, or not whole.
+    pub(super) fn read(&self, key: &Key, out: &mut Vec<u8>) -> Option<bool> {
+        let stored = self.blocks.get(key)?;
+        out.clear();
+        out.resize((stored.size_word & !STORED) as usize, 0);
+        self.image.read_exact_at(out, stored.position).ok()?;
+        (crc(out) == stored.crc).then_some(stored.size_word & STORED == 0)
+    }
+}
+
+/// The list of an image's blocks, as they are written.
+pub(super) struct List {
+    first: u64,
+    lines: Vec<u8>,
+}
+
+impl List {
+    /// The first block will be at `first`, each other one behind the one before.
+    pub(super) fn new(first: u64) -> Self {
+        Self {
+            first,
+            lines: Vec::new(),
+        }
+    }
+
+    pub(super) fn push(&mut self, key: &Key, size_word: u32, stored: &[u8]) {
+        self.lines.extend_from_slice(key);
+        self.lines.extend(size_word.to_le_bytes());
+        self.lines.extend(crc(stored).to_le_bytes());
+    }
+
+    /// The list, and the footer for an image in which it begins at `begin`.
+    pub(super) fn encode(self, options: &Options, begin: u64) -> (Vec<u8>, Vec<u8>) {
+        let mut footer = MAGIC.to_vec();
+        footer.extend(fingerprint(options));
+        footer.extend(digest([&self.lines]));
+        for word in [begin, (self.lines.len() / LINE) as u64, self.first] {
+            footer.extend(word.to_le_bytes());
+        }
+        debug_assert_eq!(footer.len(), FOOTER);
+        (self.lines, footer)
+    }
+}
+
+fn crc(bytes: &[u8]) -> u32 {
+    let mut crc = Crc::new();
+    crc.update(bytes);
+    crc.sum()
+}
+
+fn fingerprint(options: &Options) -> Key {
+    digest([
+        REVISION.to_le_bytes().as_slice(),
+        &zstd::zstd_safe::version_number().to_le_bytes(),
+        &(options.block_size.bytes() as u64).to_le_bytes(),
+        &options.compression.id().to_le_bytes(),
+        &[options.compression.level()],
+    ])
+}
