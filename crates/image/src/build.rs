@@ -110,7 +110,7 @@ fn attempt(
     let source = source::Directory::open(&options.source, rules(options)?)?;
     progress.stage(Stage::Scan, None);
     let survey = source.survey(progress, stop)?;
-    space::check(draft.folder(), survey.bytes)?;
+    space::check(&options.state_dir, survey.bytes)?;
 
     let root = draft.create(ROOT_FILE)?;
     let settings = squash::Options {
@@ -118,10 +118,12 @@ fn attempt(
         ..squash::Options::default()
     };
     progress.stage(Stage::Squash, Some(survey.bytes));
+    let in_vain = AtomicBool::new(false);
     let (summary, initrd) = thread::scope(|scope| {
-        let initrd = scope.spawn(|| initrd::write(&catalogue, &draft, &plan, stop));
+        let initrd = scope.spawn(|| initrd::write(&catalogue, &draft, &plan, [stop, &in_vain]));
         let mut entries = source.entries(progress);
         let summary = squash::write(&mut entries, root, &settings, progress, stop);
+        in_vain.store(summary.is_err(), Ordering::Relaxed);
         progress.stage(Stage::Initrd, None);
         let initrd = match initrd.join() {
             Ok(result) => result,

@@ -19,12 +19,13 @@ pub(super) struct Initrd {
 }
 
 /// Packing takes a minute of a processor, and the content changes only with the kernel, `init` or
-/// the drivers: so the file is copied when any generation has it already.
+/// the drivers: so the file is copied when any generation has it already. Fails soon after one of
+/// `stop` became true.
 pub(super) fn write(
     catalogue: &Catalogue,
     draft: &Draft,
     plan: &Plan<'_>,
-    stop: &AtomicBool,
+    stop: [&AtomicBool; 2],
 ) -> Result<Initrd, BuildError> {
     let content = plan.digest()?;
     let known = catalogue.list()?.images.into_iter();
@@ -67,15 +68,15 @@ fn copy(generation: &Generation, draft: &Draft) -> Result<Option<Initrd>, BuildE
     Ok(None)
 }
 
-/// Fails soon after `stop` became true.
+/// Fails soon after one of `stop` became true.
 struct Stoppable<'a, W> {
     out: W,
-    stop: &'a AtomicBool,
+    stop: [&'a AtomicBool; 2],
 }
 
 impl<W: Write> Write for Stoppable<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.stop.load(Ordering::Relaxed) {
+        if self.stop.iter().any(|stop| stop.load(Ordering::Relaxed)) {
             return Err(io::Error::other("stopped"));
         }
         self.out.write(bytes)

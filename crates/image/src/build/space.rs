@@ -16,9 +16,8 @@ pub(super) fn check(folder: &Path, source_bytes: u64) -> Result<(), BuildError> 
     let free = status.f_bavail.saturating_mul(status.f_frsize);
     let needed = (source_bytes / 3).saturating_add(REST);
     if free < needed {
-        let parent = folder.parent().unwrap_or(folder);
         return Err(BuildError::Space {
-            folder: parent.to_owned(),
+            folder: folder.to_owned(),
             needed,
             free,
         });

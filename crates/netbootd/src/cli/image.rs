@@ -111,8 +111,8 @@ fn run_build(build: Build, state_dir: &Path) -> anyhow::Result<()> {
     if !rustix::process::geteuid().is_root() {
         eprintln!("netbootd: not run by root, so what only root can read stops the build");
     }
-    // Clients that are served by this machine come first.
-    let _ = rustix::process::nice(10);
+    // Clients that this machine serves come first.
+    let _ = rustix::process::nice(5);
     let stop = stop_on_signals()?;
     let progress = Shown::new();
     let result = image::build(&options, &progress, &stop);
