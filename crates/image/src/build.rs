@@ -18,6 +18,7 @@ pub use error::BuildError;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -115,6 +116,7 @@ fn attempt(
     let root = draft.create(ROOT_FILE)?;
     let settings = squash::Options {
         compression,
+        previous: previous(&catalogue, &options.name),
         ..squash::Options::default()
     };
     progress.stage(Stage::Squash, Some(survey.bytes));
@@ -170,6 +172,14 @@ fn attempt(
     Ok(draft.publish(manifest)?)
 }
 
+/// The root image whose blocks are most like those of the next one.
+fn previous(catalogue: &Catalogue, name: &ImageName) -> Option<Arc<File>> {
+    let image = catalogue.image(name).ok()?;
+    let generation = image.current().or(image.generations.first())?;
+    let file = File::open(generation.folder.join(ROOT_FILE)).ok()?;
+    Some(Arc::new(file))
+}
+
 /// What was asked for, or zstd unless the kernel is known not to read it.
 fn compression(
     options: &BuildOptions,
@@ -194,7 +204,7 @@ fn compression(
         Some(asked) => Ok(asked),
         None if cannot_read(Compression::default()) => {
             progress.note("the kernel cannot read zstd images; using gzip");
-            Ok(Compression::Gzip { level: 9 })
+            Ok(Compression::Gzip { level: 6 })
         }
         None => Ok(Compression::default()),
     }

@@ -175,7 +175,7 @@ fn compression(text: &str) -> Result<Compression, String> {
             level: level(9, 1..=22)?,
         }),
         ("gzip", _) => Ok(Compression::Gzip {
-            level: level(9, 1..=12)?,
+            level: level(6, 1..=12)?,
         }),
         ("xz", _) => Ok(Compression::Xz {
             level: level(6, 0..=9)?,
