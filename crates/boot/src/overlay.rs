@@ -90,6 +90,18 @@ const CLIENT_UNIT: &str = "[Unit]\n\
     Type=oneshot\n\
     ExecStart=/run/netbootd/client running\n";
 
+/// Where the image's own network managers keep their hands off the card, somebody has to keep its
+/// lease: without this, an address whose lease has lapsed is given to another machine.
+const LEASE_UNIT: &str = "[Unit]\n\
+    Description=Keep the address that this machine booted with\n\
+    DefaultDependencies=no\n\
+    After=sysinit.target\n\
+    ConditionPathExists=/run/netbootd/client\n\n\
+    [Service]\n\
+    ExecStart=/run/netbootd/client lease\n\
+    Restart=on-failure\n\
+    RestartSec=10\n";
+
 /// Renders the overlay: parents before children, each path once.
 pub fn render(context: &OverlayContext<'_>) -> Vec<OverlayEntry> {
     let mut entries = Entries::default();
@@ -147,15 +159,20 @@ fn boot_card(entries: &mut Entries, context: &OverlayContext<'_>) {
 }
 
 fn units(entries: &mut Entries) {
-    entries.file(
-        "etc/systemd/system/netbootd-client.service",
-        CLIENT_UNIT.to_owned(),
-    );
-    entries.add(
-        "etc/systemd/system/multi-user.target.wants/netbootd-client.service",
-        OverlayKind::Symlink("../netbootd-client.service".into()),
-        0o777,
-    );
+    for (name, text) in [
+        ("netbootd-client", CLIENT_UNIT),
+        ("netbootd-lease", LEASE_UNIT),
+    ] {
+        entries.file(
+            &format!("etc/systemd/system/{name}.service"),
+            text.to_owned(),
+        );
+        entries.add(
+            &format!("etc/systemd/system/multi-user.target.wants/{name}.service"),
+            OverlayKind::Symlink(format!("../{name}.service")),
+            0o777,
+        );
+    }
     for unit in MASKED_UNITS {
         let path = format!("etc/systemd/system/{unit}");
         entries.add(&path, OverlayKind::Symlink("/dev/null".into()), 0o777);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::nfs3::acl;
 use crate::rpc::{self, Call, Refusal, Undecodable};
 use crate::xdr::Writer;
 use crate::{Endpoint, FileRange, MAX_READ, ReadOnlyFs, Transport, mount, nfs3, portmap, rpcbind};
@@ -139,16 +140,19 @@ fn answer(
         (mount::PROGRAM, 1 | 3, Transport::Tcp) => {
             reply.event = mount::serve(call, endpoint, fs, out)?;
         }
+        (acl::PROGRAM, acl::VERSION, Transport::Tcp) => acl::serve(call, endpoint, fs, out)?,
         (portmap::PROGRAM, 2, _) => portmap::serve(call, endpoint, out)?,
         (portmap::PROGRAM, 3 | 4, _) => rpcbind::serve(call, endpoint, out)?,
         (nfs3::PROGRAM, _, Transport::Tcp) => {
+            return Err(Refusal::ProgramMismatch { low: 3, high: 3 });
+        }
+        (acl::PROGRAM, _, Transport::Tcp) => {
             return Err(Refusal::ProgramMismatch { low: 3, high: 3 });
         }
         (mount::PROGRAM, _, Transport::Tcp) => {
             return Err(Refusal::ProgramMismatch { low: 1, high: 3 });
         }
         (portmap::PROGRAM, ..) => return Err(Refusal::ProgramMismatch { low: 2, high: 4 }),
-        // NFS_ACL (100227) is among these: Linux asks once and does without.
         _ => return Err(Refusal::ProgramUnavailable),
     }
     Ok(reply)
@@ -253,7 +257,7 @@ mod tests {
     #[test]
     fn what_we_do_not_serve_is_said_at_once() {
         let mut client = Client::new();
-        for program in [100_227, 100_021, 100_024, 0, u32::MAX] {
+        for program in [100_021, 100_024, 0, u32::MAX] {
             assert_eq!(client.accept_status(program, 3, 0, &[]), 1, "{program}");
         }
         for (program, version, range) in [

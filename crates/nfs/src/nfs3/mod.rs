@@ -5,6 +5,7 @@
 //! RFC has a status for is a successful RPC reply.
 
 mod access;
+pub(crate) mod acl;
 mod attributes;
 mod fs_info;
 mod lookup;
