@@ -6,6 +6,7 @@ use dhcproto::v4::{DhcpOption, MessageType};
 
 use crate::answer::{Answer, Done};
 use crate::book::PoolId;
+use crate::context::Context;
 use crate::contributors::{
     boot_file, boot_identity, identity, lease_times, names, network, no_proxy_wait, vendor_options,
 };
@@ -15,7 +16,7 @@ use crate::event::EventKind;
 use crate::lease::{BindingState, Lease, LeaseChange};
 use crate::policy::BootFile;
 use crate::reply::Reply;
-use crate::server::{Context, Server};
+use crate::server::Server;
 
 /// How long nobody gets an address that a client found in use.
 const QUARANTINE_SECONDS: u64 = 3600;
@@ -68,7 +69,7 @@ impl Server {
                 events,
             }));
         };
-        let boot = Self::boot_file(context, Some(address));
+        let boot = context.boot_file(Some(address));
         let reply = self.lease_reply(context, MessageType::Offer, subnet, address, boot.as_ref());
         let boot_file = boot.map(|boot| boot.file);
         events.push(context.event(EventKind::Offer { address, boot_file }));
@@ -114,7 +115,7 @@ impl Server {
         let changes = self
             .book
             .binding(unix, subnet, key, address, seconds, hostname);
-        let boot = Self::boot_file(context, Some(address));
+        let boot = context.boot_file(Some(address));
         let mut reply = self.lease_reply(context, MessageType::Ack, subnet, address, boot.as_ref());
         let destination = match (relay, meant) {
             (Some(relay), _) => relay,
@@ -246,7 +247,7 @@ impl Server {
             .or(Some(*context.received.source.ip()));
         let address = address.filter(|address| self.book.subnet(subnet).is_host(*address));
         let address = address.ok_or(Discard::NoReplyAddress)?;
-        let boot = Self::boot_file(context, Some(address));
+        let boot = context.boot_file(Some(address));
         let mut reply = context.reply(MessageType::Ack);
         reply.header().set_ciaddr(address);
         identity(&mut reply, request, context.server_id());

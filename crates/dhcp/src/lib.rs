@@ -40,6 +40,7 @@
 mod answer;
 mod book;
 mod client_id;
+mod context;
 mod contributors;
 mod destination;
 mod discard;

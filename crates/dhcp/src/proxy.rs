@@ -6,11 +6,12 @@ use std::net::Ipv4Addr;
 use dhcproto::v4::MessageType;
 
 use crate::answer::{Answer, Done};
+use crate::context::Context;
 use crate::contributors::{boot_file, boot_identity, boot_item, identity, vendor_options};
 use crate::destination::{CLIENT_PORT, Destination, is_host};
 use crate::discard::Discard;
 use crate::event::EventKind;
-use crate::server::{Context, Server};
+use crate::server::Server;
 
 impl Server {
     /// A message on port 67 of a link in proxy mode. Whoever does not boot from us hears nothing.
@@ -35,8 +36,9 @@ impl Server {
             MessageType::Request => return Err(Discard::ForAnotherServer),
             _ => return Err(Discard::UnexpectedMessage),
         };
-        let boot =
-            Self::boot_file(context, request.client_address).ok_or(Discard::NothingToBoot)?;
+        let boot = context
+            .boot_file(request.client_address)
+            .ok_or(Discard::NothingToBoot)?;
         let mut reply = context.reply(kind);
         if let (MessageType::Ack, Some(ciaddr)) = (kind, request.client_address) {
             reply.header().set_ciaddr(ciaddr);
@@ -76,8 +78,9 @@ impl Server {
         if source.port() == 0 || source.ip() == &context.link.address {
             return Err(Discard::NoReplyAddress);
         }
-        let boot =
-            Self::boot_file(context, request.client_address).ok_or(Discard::NothingToBoot)?;
+        let boot = context
+            .boot_file(request.client_address)
+            .ok_or(Discard::NothingToBoot)?;
         let mut reply = context.reply(MessageType::Ack);
         if let Some(ciaddr) = request.client_address {
             reply.header().set_ciaddr(ciaddr);

@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use dhcproto::v4::MessageType;
 use model::MacAddr;
 
 use crate::answer::{Answer, Done, Outgoing, Pending};
 use crate::book::{LeaseBook, PoolId};
+use crate::context::Context;
 use crate::destination::{BOOT_SERVER_PORT, Destination};
 use crate::discard::Discard;
 use crate::event::{Event, EventKind};
@@ -15,17 +15,13 @@ use crate::flood::Flood;
 use crate::in_doubt::InDoubt;
 use crate::lease::{Lease, LeaseChange};
 use crate::link::{Config, Link, LinkId, Mode};
-use crate::policy::{BootFile, BootPolicy};
-use crate::reply::Reply;
+use crate::policy::BootPolicy;
 use crate::request::Request;
 
 /// Foreign servers remembered, so that each is told once.
 const MAX_FOREIGN_SERVERS: usize = 64;
 /// A stored lease that ends later than this from now was written under a clock that ran ahead.
 const FARTHEST_END_SECONDS: u64 = 366 * 24 * 3600;
-/// The longest boot file name that fits an option with a NUL.
-const MAX_BOOT_FILE: usize = 254;
-
 /// A datagram as the shell received it.
 #[derive(Clone, Copy, Debug)]
 pub struct Received<'a> {
@@ -45,16 +41,6 @@ pub struct Now {
     /// Seconds since 1970. The shell reads the wall clock once, at its start, and adds the time
     /// passed on a monotonic clock, so that setting the clock neither ends leases nor revives them.
     pub unix: u64,
-}
-
-/// What a packet meets: the parts of the server that do not change while it is answered.
-#[derive(Clone, Copy)]
-pub(crate) struct Context<'a> {
-    pub(crate) now: Now,
-    pub(crate) link: &'a Link,
-    pub(crate) received: &'a Received<'a>,
-    pub(crate) request: &'a Request,
-    pub(crate) policy: &'a dyn BootPolicy,
 }
 
 /// The DHCP and PXE decisions of all links, and the lease book behind them.
@@ -231,20 +217,6 @@ impl Server {
         }
     }
 
-    /// The boot file for this client, if the policy has one that fits and this architecture boots.
-    pub(crate) fn boot_file(context: &Context<'_>, address: Option<Ipv4Addr>) -> Option<BootFile> {
-        let client = context
-            .request
-            .boot
-            .as_ref()
-            .filter(|client| client.is_bootable())?;
-        let info = client.info(context.request.mac, context.link.id, address);
-        let boot = context.policy.boot_file(&info, context.link.address)?;
-        let fits =
-            !boot.file.is_empty() && boot.file.len() <= MAX_BOOT_FILE && !boot.file.contains('\0');
-        fits.then_some(boot)
-    }
-
     /// Tells once that another server answers here.
     pub(crate) fn foreign_server(
         &mut self,
@@ -318,43 +290,6 @@ impl Server {
             return Err(Discard::UnknownRelay);
         }
         Ok(Some(Destination::relay(giaddr)))
-    }
-}
-
-impl Context<'_> {
-    /// What we call ourselves in option 54: our address, unless the relay overrides it (RFC 5107).
-    pub(crate) fn server_id(&self) -> Ipv4Addr {
-        let info = self.request.relay_info.as_ref();
-        info.and_then(|info| info.server_override)
-            .unwrap_or(self.link.address)
-    }
-
-    pub(crate) fn event(&self, kind: EventKind) -> Event {
-        Event {
-            mac: self.request.mac,
-            link: self.link.id,
-            firmware: self
-                .request
-                .boot
-                .as_ref()
-                .map(|client| (client.firmware, client.arch)),
-            kind,
-        }
-    }
-
-    pub(crate) fn outgoing(&self, destination: Destination, reply: Reply) -> Outgoing {
-        Outgoing {
-            link: self.link.id,
-            from_port: self.received.to_port,
-            destination,
-            reply,
-        }
-    }
-
-    pub(crate) fn reply(&self, kind: MessageType) -> Reply {
-        let mut reply = Reply::to(self.request, kind);
-        reply.header().set_siaddr(self.link.address);
-        reply
     }
 }
 
