@@ -1,5 +1,6 @@
 //! Counting what a source holds before it is read, so that progress has an end and the operator sees what is left out.
 
+use std::collections::HashSet;
 use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -19,7 +20,7 @@ const BUDGET: u64 = 200_000;
 pub struct Survey {
     /// Names that go into the image.
     pub entries: u64,
-    /// What the regular files among them hold, hard links counted once for each name.
+    /// What the regular files among them hold, each counted once however many names it has.
     pub bytes: u64,
     /// What does not go into the image.
     pub left_out: ScrubReport,
@@ -41,6 +42,7 @@ impl Directory {
                 entries: 1,
                 ..Survey::default()
             },
+            linked: HashSet::new(),
             budget: BUDGET,
         };
         surveyor.list(b"", &self.root, None)?;
@@ -54,6 +56,8 @@ struct Surveyor<'a> {
     stop: &'a AtomicBool,
     device: u64,
     survey: Survey,
+    /// Files of several names that were counted.
+    linked: HashSet<(u64, u64)>,
     budget: u64,
 }
 
@@ -91,7 +95,10 @@ impl Surveyor<'_> {
                 }
                 None => {
                     self.survey.entries += 1;
-                    self.survey.bytes += stat.as_ref().map_or(0, bytes);
+                    let first = |stat: &&Stat| {
+                        stat.st_nlink < 2 || self.linked.insert((stat.st_dev, stat.st_ino))
+                    };
+                    self.survey.bytes += stat.as_ref().filter(first).map_or(0, bytes);
                     self.progress.advance(1);
                 }
             }

@@ -52,14 +52,19 @@ impl<'a> Entries<'a> {
 
     fn root(&mut self) -> Result<Entry, Error> {
         let failed = |errno| failed("open", b"", errno);
-        let root = self.source.root.try_clone().map_err(|cause| Error::Io {
-            action: "open",
-            path: "/".to_owned(),
-            cause,
-        })?;
+        let root = rustix::io::fcntl_dupfd_cloexec(&self.source.root, 0).map_err(failed)?;
         let stat = rustix::fs::fstat(&root).map_err(failed)?;
         self.device = stat.st_dev;
-        self.directory(Vec::new(), root, &stat)
+        let mut entry = self.directory(Vec::new(), root, &stat)?;
+        if entry.mode & 0o001 == 0 {
+            // `mktemp -d` makes such a directory; a system in it lets nobody but root do anything.
+            entry.mode |= 0o555;
+            self.note(
+                b"",
+                "is closed to all but its owner; in the image everybody may enter it",
+            );
+        }
+        Ok(entry)
     }
 
     /// The entry of this name in the directory `self.open[level]`, unless it is left out or has vanished.
@@ -78,6 +83,14 @@ impl<'a> Entries<'a> {
         };
         let stat = match stat {
             Err(Errno::NOENT) => return Ok(self.vanished(&path)),
+            // Another user's FUSE mount hides even from root; a mount whose server is gone says the others.
+            Err(Errno::ACCESS | Errno::NOTCONN | Errno::STALE) => {
+                self.note(
+                    &path,
+                    "cannot be looked at, as only a mount can; it is not in the image",
+                );
+                return Ok(None);
+            }
             stat => stat.map_err(|errno| failed("look at", &path, errno))?,
         };
         let identity = (stat.st_dev, stat.st_ino);
@@ -88,6 +101,9 @@ impl<'a> Entries<'a> {
             return Ok(Some(entry(path, &stat, Vec::new(), kind)));
         }
         let found = match kind {
+            FileType::Directory if stat.st_dev != self.device => {
+                Some(self.mount_point(path, &stat))
+            }
             FileType::Directory | FileType::RegularFile => {
                 self.opened(level, name, path, kind, emptied)?
             }
@@ -112,7 +128,13 @@ impl<'a> Entries<'a> {
         emptied: bool,
     ) -> Result<Option<Entry>, Error> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let opened = rustix::fs::openat(&self.open[level].directory, name, flags, Mode::empty());
+        let open =
+            |flags| rustix::fs::openat(&self.open[level].directory, name, flags, Mode::empty());
+        // Reading a source should not write to it; only the owner and root may ask for that.
+        let opened = match open(flags | OFlags::NOATIME) {
+            Err(Errno::PERM) => open(flags),
+            opened => opened,
+        };
         let fd = match opened {
             Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return Ok(self.vanished(&path)),
             fd => fd.map_err(|errno| failed("open", &path, errno))?,
@@ -141,21 +163,27 @@ impl<'a> Entries<'a> {
 
     fn directory(&mut self, path: Vec<u8>, fd: OwnedFd, stat: &Stat) -> Result<Entry, Error> {
         let xattrs = self.read_xattrs(Of::Open(fd.as_fd()), &path)?;
-        if stat.st_dev == self.device {
-            let names = list(&fd).map_err(|errno| failed("list", &path, errno))?;
-            self.open.push(Level {
-                directory: fd,
-                path: path.clone(),
-                names,
-            });
-        } else if !self.is_left_empty(&path) {
-            let text = format!(
-                "{}: another file system is mounted here; its content is not in the image",
-                crate::squash::shown(&path)
-            );
-            self.progress.note(&text);
+        if stat.st_dev != self.device {
+            return Ok(self.mount_point(path, stat));
         }
+        let names = list(&fd).map_err(|errno| failed("list", &path, errno))?;
+        self.open.push(Level {
+            directory: fd,
+            path: path.clone(),
+            names,
+        });
         Ok(entry(path, stat, xattrs, Kind::Directory))
+    }
+
+    /// A directory on which something else is mounted. It is not opened: that could mount it first, or hang.
+    fn mount_point(&self, path: Vec<u8>, stat: &Stat) -> Entry {
+        if !self.is_left_empty(&path) {
+            self.note(
+                &path,
+                "is another file system; its content is not in the image",
+            );
+        }
+        entry(path, stat, Vec::new(), Kind::Directory)
     }
 
     /// A name that is not opened: opening a device or a pipe does things.
@@ -187,10 +215,7 @@ impl<'a> Entries<'a> {
             FileType::Fifo => Kind::Fifo,
             FileType::Socket => Kind::Socket,
             _ => {
-                self.progress.note(&format!(
-                    "{}: of a kind that an image cannot hold",
-                    crate::squash::shown(&path)
-                ));
+                self.note(&path, "is of a kind that an image cannot hold");
                 return Ok(None);
             }
         };
@@ -208,12 +233,16 @@ impl<'a> Entries<'a> {
     }
 
     fn vanished(&self, path: &[u8]) -> Option<Entry> {
-        let text = format!(
-            "{} vanished while the source was read; it is not in the image",
-            crate::squash::shown(path)
+        self.note(
+            path,
+            "vanished while the source was read; it is not in the image",
         );
-        self.progress.note(&text);
         None
+    }
+
+    fn note(&self, path: &[u8], what: &str) {
+        self.progress
+            .note(&format!("{} {what}", crate::squash::shown(path)));
     }
 
     /// Whether the rules leave out whatever is in this directory.

@@ -18,7 +18,9 @@ use crate::harness::{Image, Notes, options};
 
 /// A directory on the disk that is built on, where user attributes exist.
 fn directory() -> TempDir {
-    tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory")
+    let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+    fs::set_permissions(root.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
+    root
 }
 
 fn put(root: &TempDir, path: &str, content: &str) {
@@ -87,6 +89,19 @@ fn a_tree_on_disk_comes_back() {
         (0o4755, 2)
     );
     assert_eq!(image.notes, "");
+}
+
+#[test]
+fn a_root_that_only_its_owner_may_enter_is_opened_and_noted() {
+    let root = directory();
+    fs::set_permissions(root.path(), fs::Permissions::from_mode(0o700)).expect("chmod");
+    let image = squashed(&open(&root, Rules::none()));
+    assert_eq!(image.inode("").mode, 0o755);
+    assert!(
+        image.notes.contains("/ is closed to all"),
+        "{}",
+        image.notes
+    );
 }
 
 #[test]
@@ -240,11 +255,13 @@ fn a_survey_counts_as_many_entries_as_the_walk_hands_out() {
     for path in ["a/b/c", "a/d", "tmp/x", "var/log/syslog", "etc/fstab"] {
         put(&root, path, "x");
     }
+    fs::hard_link(root.path().join("a/d"), root.path().join("e")).expect("a name");
     let source = open(&root, Rules::standard());
     let survey = source
         .survey(&(), &AtomicBool::new(false))
         .expect("a survey");
     assert_eq!(survey.entries, paths(&source).len() as u64);
+    assert_eq!(survey.bytes, squashed(&source).summary.file_bytes);
 }
 
 #[test]

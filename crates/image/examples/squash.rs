@@ -1,0 +1,102 @@
+//! Writes a squashfs image of a directory: for measuring beside mksquashfs, and for trying rules.
+//!
+//! ```text
+//! cargo run --release -p image --example squash -- SOURCE IMAGE [compression=zstd:9] [block=131072]
+//!     [threads=N] [tails=yes] [epoch=SECONDS] [previous=IMAGE] [scrub=standard|required|none]
+//! ```
+
+use std::fs::File;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use image::progress::{Progress, Stage};
+use image::scrub::Rules;
+use image::source::Directory;
+use image::squash::{self, BlockSize, Compression, Options};
+
+struct Notes;
+
+impl Progress for Notes {
+    fn stage(&self, _stage: Stage, _total: Option<u64>) {}
+    fn advance(&self, _amount: u64) {}
+    fn note(&self, text: &str) {
+        eprintln!("note: {text}");
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
+    let [source, image, settings @ ..] = arguments else {
+        return Err("squash SOURCE IMAGE [setting=value]…".into());
+    };
+    let mut options = Options::default();
+    let mut rules = Rules::none();
+    for setting in settings {
+        match setting.split_once('=').ok_or("a setting is name=value")? {
+            ("compression", value) => options.compression = compression(value)?,
+            ("block", value) => {
+                options.block_size = BlockSize::new(value.parse()?).ok_or("not a block size")?;
+            }
+            ("threads", value) => options.threads = value.parse::<NonZeroUsize>()?,
+            ("tails", value) => options.tail_packing = value == "yes",
+            ("epoch", value) => options.epoch = Some(value.parse()?),
+            ("previous", image) => options.previous = Some(Arc::new(File::open(image)?)),
+            ("scrub", "standard") => rules = Rules::standard(),
+            ("scrub", "required") => rules = Rules::required_only(),
+            ("scrub", "none") => rules = Rules::none(),
+            (name, _) => return Err(format!("no setting {name}").into()),
+        }
+    }
+    let stop = AtomicBool::new(false);
+    let begin = Instant::now();
+    let source = Directory::open(Path::new(source), rules)?;
+    let survey = source.survey(&Notes, &stop)?;
+    print!("{}", survey.left_out);
+    println!(
+        "{} entries, {} bytes, counted in {:?}",
+        survey.entries,
+        survey.bytes,
+        begin.elapsed()
+    );
+    let out = File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(image)?;
+    let summary = squash::write(&mut source.entries(&Notes), out, &options, &Notes, &stop)?;
+    let sha256: String = summary
+        .sha256
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    println!("{summary:?}\n{sha256}  {image}\n{:?}", begin.elapsed());
+    Ok(())
+}
+
+fn compression(text: &str) -> Result<Compression, Box<dyn std::error::Error>> {
+    let (name, level) = text.split_once(':').unwrap_or((text, "9"));
+    let level = level.parse()?;
+    Ok(match name {
+        "none" => Compression::None,
+        "gzip" => Compression::Gzip { level },
+        "lz4" => Compression::Lz4,
+        "xz" => Compression::Xz { level },
+        "zstd" => Compression::Zstd { level },
+        _ => return Err(format!("no compression {name}").into()),
+    })
+}
