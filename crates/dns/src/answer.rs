@@ -108,11 +108,11 @@ pub fn answer(
     let version = query.edns.map_or(0, |edns| edns.version);
     let may_forward = policy.forward && query.head.recursion_desired;
     let reply = Reply::to(query, transport, policy.forward);
-    let Some(question) = reply.question().cloned() else {
+    let Some(question) = reply.question() else {
         return Decision::Reply(reply.encode(ResponseCode::FormErr, false, &[], &[]));
     };
     let verdict = match version {
-        0 => judge(&question, zone, policy),
+        0 => judge(question, zone, policy),
         // RFC 6891 section 6.1.3.
         _ => Verdict::Refuse(ResponseCode::BADVERS),
     };
@@ -169,8 +169,8 @@ fn judge(question: &Question, zone: &Zone, policy: &Policy) -> Verdict {
     match reverse(name, policy) {
         Reverse::Address(address, local) => {
             if let Some(target) = zone.name(address) {
-                let owner = apex(name, local.unwrap_or(4));
-                return typed(question, RecordType::PTR, &owner, zone, |_| {
+                let owner = || apex(name, local.unwrap_or(4));
+                return typed(question, RecordType::PTR, owner, zone, |_| {
                     vec![zone.pointer(name, target)]
                 });
             }
@@ -216,9 +216,13 @@ fn local(question: &Question, addresses: &[Ipv4Addr], zone: &Zone) -> Verdict {
     } else {
         name
     };
-    typed(question, RecordType::A, owner, zone, |name| {
-        zone.address_records(name, addresses)
-    })
+    typed(
+        question,
+        RecordType::A,
+        || owner.clone(),
+        zone,
+        |name| zone.address_records(name, addresses),
+    )
 }
 
 /// The top of a zone, or a name between it and others.
@@ -236,7 +240,7 @@ fn above(question: &Question, owner: &Name, zone: &Zone) -> Verdict {
 fn typed(
     question: &Question,
     has: RecordType,
-    owner: &Name,
+    owner: impl FnOnce() -> Name,
     zone: &Zone,
     records: impl FnOnce(&Name) -> Vec<Record>,
 ) -> Verdict {
@@ -247,7 +251,7 @@ fn typed(
         _ => Vec::new(),
     };
     if records.is_empty() {
-        Verdict::NoData(zone.soa(owner))
+        Verdict::NoData(zone.soa(&owner()))
     } else {
         Verdict::Records(records)
     }
@@ -258,9 +262,13 @@ fn bare(question: &Question, zone: &Zone) -> Verdict {
     let name = question.name();
     let whole = name.clone().append_domain(zone.domain()).ok();
     match whole.and_then(|whole| zone.addresses(&whole)) {
-        Some(addresses) => typed(question, RecordType::A, name, zone, |name| {
-            zone.address_records(name, addresses)
-        }),
+        Some(addresses) => typed(
+            question,
+            RecordType::A,
+            || name.clone(),
+            zone,
+            |name| zone.address_records(name, addresses),
+        ),
         None => Verdict::NoName(zone.soa(&Name::root())),
     }
 }

@@ -1,7 +1,10 @@
 //! Writing a reply: what it repeats from the query, and how long it may be.
 
-use hickory_proto::op::{Edns as Opt, Message, MessageType, Query as Question, ResponseCode};
+use hickory_proto::op::{
+    Edns as Opt, MessageType, Metadata, Query as Question, ResponseCode, emit_message_parts,
+};
 use hickory_proto::rr::Record;
+use hickory_proto::serialize::binary::BinEncoder;
 
 use crate::query::{Edns, Head, Query};
 use crate::{MAX_UDP, Transport};
@@ -80,23 +83,32 @@ impl Reply {
         answers: &[Record],
         authorities: &[Record],
     ) -> Option<Vec<u8>> {
-        let mut message = Message::new(self.head.id, MessageType::Response, self.head.op_code);
-        message.metadata.response_code = code;
-        message.metadata.authoritative = authoritative;
-        message.metadata.truncation = truncated;
-        message.metadata.recursion_desired = self.head.recursion_desired;
-        message.metadata.recursion_available = self.recursion_available;
-        message.metadata.checking_disabled = self.head.checking_disabled;
-        message.queries.extend(self.question.clone());
-        message.answers.extend_from_slice(answers);
-        message.authorities.extend_from_slice(authorities);
+        let mut metadata = Metadata::new(self.head.id, MessageType::Response, self.head.op_code);
+        metadata.response_code = code;
+        metadata.authoritative = authoritative;
+        metadata.truncation = truncated;
+        metadata.recursion_desired = self.head.recursion_desired;
+        metadata.recursion_available = self.recursion_available;
+        metadata.checking_disabled = self.head.checking_disabled;
         // RFC 6891 section 7: OPT if and only if the query had one. Version 0, unknown flags cleared.
-        if let Some(edns) = self.edns {
+        let opt = self.edns.map(|edns| {
             let mut opt = Opt::new();
             opt.set_max_payload(MAX_UDP);
             opt.set_dnssec_ok(edns.dnssec_ok);
-            message.set_edns(opt);
-        }
-        message.to_vec().ok()
+            opt
+        });
+        let mut bytes = Vec::with_capacity(512);
+        emit_message_parts(
+            &metadata,
+            &mut self.question.iter(),
+            &mut answers.iter(),
+            &mut authorities.iter(),
+            &mut std::iter::empty::<&Record>(),
+            opt.as_ref(),
+            None,
+            &mut BinEncoder::new(&mut bytes),
+        )
+        .ok()?;
+        Some(bytes)
     }
 }

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use hickory_proto::rr::Name;
+use hickory_proto::rr::domain::LabelIter;
 
 use crate::Policy;
 use crate::policy::contains;
@@ -42,10 +43,16 @@ pub(crate) enum Reverse {
 
 /// Looks at a name under `in-addr.arpa` or `ip6.arpa`.
 pub(crate) fn reverse(name: &Name, policy: &Policy) -> Reverse {
-    let labels: Vec<&[u8]> = name.iter().collect();
-    match labels.as_slice() {
-        [labels @ .., zone, arpa] if is(zone, "in-addr") && is(arpa, "arpa") => v4(labels, policy),
-        [labels @ .., zone, arpa] if is(zone, "ip6") && is(arpa, "arpa") => v6(labels),
+    let mut labels = name.iter();
+    let mut next_is = |words: [&str; 2]| {
+        let label = labels.next_back()?;
+        words
+            .into_iter()
+            .position(|word| label.eq_ignore_ascii_case(word.as_bytes()))
+    };
+    match (next_is(["arpa", "arpa"]), next_is(["in-addr", "ip6"])) {
+        (Some(_), Some(0)) => v4(labels, policy),
+        (Some(_), Some(_)) => v6(labels),
         _ => Reverse::Foreign,
     }
 }
@@ -55,17 +62,17 @@ pub(crate) fn apex(name: &Name, labels: u8) -> Name {
     name.trim_to(usize::from(labels) + 2)
 }
 
-fn is(label: &[u8], word: &str) -> bool {
-    label.eq_ignore_ascii_case(word.as_bytes())
-}
-
-fn v4(labels: &[&[u8]], policy: &Policy) -> Reverse {
+fn v4(mut labels: LabelIter<'_>, policy: &Policy) -> Reverse {
     // The labels nearest to the root come last; a network's first octet is the last label.
     let mut octets = [0_u8; 4];
     let mut known = 0_u8;
-    for label in labels.iter().rev().take(4) {
-        let Some(octet) = octet(label) else { break };
-        octets[usize::from(known)] = octet;
+    let mut whole = true;
+    while let Some(label) = labels.next_back() {
+        let (Some(place), Some(octet)) = (octets.get_mut(usize::from(known)), octet(label)) else {
+            whole = false;
+            break;
+        };
+        *place = octet;
         known += 1;
     }
     let address = Ipv4Addr::from(octets);
@@ -80,7 +87,7 @@ fn v4(labels: &[&[u8]], policy: &Policy) -> Reverse {
         })
         .map(|(_, prefix_len)| prefix_len.div_ceil(8))
         .min();
-    match (usize::from(known) == labels.len(), zone) {
+    match (whole, zone) {
         (true, zone) if known == 4 => Reverse::Address(address, zone),
         (true, Some(zone)) => Reverse::Above(zone),
         (false, Some(zone)) => Reverse::Nothing(zone),
@@ -90,21 +97,21 @@ fn v4(labels: &[&[u8]], policy: &Policy) -> Reverse {
 
 /// A decimal number without leading zeros.
 fn octet(label: &[u8]) -> Option<u8> {
-    let text = std::str::from_utf8(label).ok()?;
-    let octet: u8 = text.parse().ok()?;
-    (octet.to_string() == text).then_some(octet)
+    let plain = matches!(
+        label,
+        [b'0'] | [b'1'..=b'9'] | [b'1'..=b'9', _] | [b'1'..=b'9', _, _]
+    );
+    plain
+        .then(|| std::str::from_utf8(label).ok()?.parse().ok())
+        .flatten()
 }
 
-fn v6(labels: &[&[u8]]) -> Reverse {
-    let nibbles: Option<String> = labels
-        .iter()
-        .rev()
-        .map(|label| match label {
-            [nibble] if nibble.is_ascii_hexdigit() => Some(char::from(nibble.to_ascii_lowercase())),
-            _ => None,
-        })
-        .collect();
-    let Some(nibbles) = nibbles else {
+fn v6(labels: LabelIter<'_>) -> Reverse {
+    let nibble = |label: &[u8]| match label {
+        [nibble] if nibble.is_ascii_hexdigit() => Some(char::from(nibble.to_ascii_lowercase())),
+        _ => None,
+    };
+    let Some(nibbles) = labels.rev().map(nibble).collect::<Option<String>>() else {
         return Reverse::Foreign;
     };
     let zone = PRIVATE_V6
