@@ -25,8 +25,9 @@ use std::collections::HashSet;
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -39,16 +40,17 @@ use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, Record, RecordType};
 use quick_cache::sync::Cache;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
-use tokio::sync::{Semaphore, watch};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::timeout;
 use tracing::{debug, info, warn};
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const MAX_IN_FLIGHT: usize = 256;
 const MAX_CONNECTIONS: usize = 512;
-/// Datagrams that are answered before other tasks get a turn.
-const BATCH: usize = 64;
+/// How long the thread for datagrams may take to see that it shall end.
+const STOP_TIME: Duration = Duration::from_secs(1);
 /// No query of ours to answer is longer: a question and an OPT record.
 const LONGEST_QUERY: usize = 4096;
 const MESSAGE_TIME: Duration = Duration::from_secs(10);
@@ -227,6 +229,10 @@ fn resolver(servers: &[IpAddr]) -> Result<TokioResolver, NetError> {
     builder.build()
 }
 
+/// Names that other machines act upon without asking anybody: no client becomes their owner by
+/// calling itself so (the first configures web browsers).
+const NOT_FROM_CLIENTS: &[&str] = &["wpad", "isatap", "localhost", "netbootd"];
+
 /// All names: our own first, then those of the configuration, then the leases'. A lease cannot take a
 /// name that the configuration gives to somebody else.
 pub fn zone(
@@ -250,14 +256,13 @@ pub fn zone(
             .iter()
             .map(|(name, address)| (name.clone(), *address)),
     );
-    let mut taken: HashSet<String> = names
-        .iter()
-        .map(|(name, _)| name.to_ascii_lowercase())
-        .collect();
+    let suffix = format!(".{}", config.dns.domain);
+    let label = |name: &str| name.strip_suffix(&suffix).unwrap_or(name).to_owned();
+    let mut taken: HashSet<String> = names.iter().map(|(name, _)| label(name)).collect();
     for (name, address) in leases {
         let name = name.to_ascii_lowercase();
-        // A reserved name without a reserved address is its client's, at whatever address.
-        if !name.contains('.') && taken.insert(name.clone()) {
+        let reserved = NOT_FROM_CLIENTS.contains(&name.as_str());
+        if !name.contains('.') && !reserved && taken.insert(name.clone()) {
             names.push((name, address));
         }
     }
@@ -287,64 +292,105 @@ pub async fn watch_upstreams(dns: Arc<Dns>, mut shutdown: watch::Receiver<bool>)
 }
 
 /// Serves port 53 of one address until `shutdown` changes.
+///
+/// Datagrams have a thread of their own that waits in the kernel: two system calls for a query, where
+/// a task of the runtime needs a third to wait and often a fourth to wake another thread.
 pub async fn serve(
     dns: Arc<Dns>,
     udp: std::net::UdpSocket,
     tcp: std::net::TcpListener,
     mut shutdown: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    udp.set_nonblocking(true)?;
+    udp.set_nonblocking(false)?;
+    udp.set_read_timeout(Some(STOP_TIME))?;
     tcp.set_nonblocking(true)?;
-    let (udp, tcp) = (
-        Arc::new(UdpSocket::from_std(udp)?),
-        TcpListener::from_std(tcp)?,
-    );
+    let tcp = TcpListener::from_std(tcp)?;
+    let stop = Stop(Arc::default());
+    let (gone, ended) = oneshot::channel();
+    let datagrams = Datagrams {
+        dns: Arc::clone(&dns),
+        socket: Arc::new(udp),
+        runtime: Handle::current(),
+        stop: Arc::clone(&stop.0),
+    };
+    std::thread::Builder::new()
+        .name("dns".to_owned())
+        .spawn(move || {
+            datagrams.serve();
+            let _ = gone.send(());
+        })?;
     tokio::select! {
-        () = datagrams(&dns, &udp) => Ok(()),
-        () = connections(&dns, &tcp) => Ok(()),
-        _ = shutdown.changed() => Ok(()),
+        () = connections(&dns, &tcp) => {}
+        _ = shutdown.changed() => {}
+    }
+    drop(stop);
+    // The port is free when the thread is gone.
+    let _ = ended.await;
+    Ok(())
+}
+
+/// Ends the thread for datagrams, whichever way the service ends.
+struct Stop(Arc<AtomicBool>);
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
-async fn datagrams(dns: &Arc<Dns>, socket: &Arc<UdpSocket>) {
-    let mut buffer = [0; LONGEST_QUERY];
-    loop {
-        let _ = socket.readable().await;
-        for _ in 0..BATCH {
-            match socket.try_recv_from(&mut buffer) {
-                Ok((length, source)) => datagram(dns, socket, &buffer[..length], source),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+struct Datagrams {
+    dns: Arc<Dns>,
+    socket: Arc<std::net::UdpSocket>,
+    /// Where questions for the upstreams wait.
+    runtime: Handle,
+    stop: Arc<AtomicBool>,
+}
+
+impl Datagrams {
+    fn serve(&self) {
+        let mut buffer = [0; LONGEST_QUERY];
+        while !self.stop.load(Ordering::Relaxed) {
+            match self.socket.recv_from(&mut buffer) {
+                // A query that brings the code down costs one query.
+                Ok((length, source)) => {
+                    let one = AssertUnwindSafe(|| self.datagram(&buffer[..length], source));
+                    if catch_unwind(one).is_err() {
+                        count(&self.dns.counters.discarded);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 // An ICMP error for an earlier reply; the next datagram is unharmed by it.
                 Err(error) => debug!(%error, "DNS: receive"),
             }
         }
-        tokio::task::yield_now().await;
+    }
+
+    fn datagram(&self, query: &[u8], source: SocketAddr) {
+        match self.dns.decide(query, source, Transport::Udp) {
+            Decision::Reply(reply) => send(&self.socket, &reply, source),
+            Decision::Drop(_) => {}
+            Decision::Forward(forward) => match Arc::clone(&self.dns.in_flight).try_acquire_owned()
+            {
+                Ok(permit) => {
+                    let (dns, socket) = (Arc::clone(&self.dns), Arc::clone(&self.socket));
+                    self.runtime.spawn(async move {
+                        send(&socket, &dns.forward(&forward).await, source);
+                        drop(permit);
+                    });
+                }
+                Err(_) => {
+                    count(&self.dns.counters.failed);
+                    send(&self.socket, &forward.fail(), source);
+                }
+            },
+        }
     }
 }
 
-fn datagram(dns: &Arc<Dns>, socket: &Arc<UdpSocket>, query: &[u8], source: SocketAddr) {
-    // A reply that does not fit the socket's buffer is lost like any datagram: the client asks again.
-    let send = move |socket: &UdpSocket, reply: &[u8]| {
-        if let Err(error) = socket.try_send_to(reply, source) {
-            debug!(%source, %error, "DNS: send");
-        }
-    };
-    match dns.decide(query, source, Transport::Udp) {
-        Decision::Reply(reply) => send(socket, &reply),
-        Decision::Drop(_) => {}
-        Decision::Forward(forward) => match Arc::clone(&dns.in_flight).try_acquire_owned() {
-            Ok(permit) => {
-                let (dns, socket) = (Arc::clone(dns), Arc::clone(socket));
-                tokio::spawn(async move {
-                    send(&socket, &dns.forward(&forward).await);
-                    drop(permit);
-                });
-            }
-            Err(_) => {
-                count(&dns.counters.failed);
-                send(socket, &forward.fail());
-            }
-        },
+/// A reply that cannot be sent is lost like any datagram: the client asks again.
+fn send(socket: &std::net::UdpSocket, reply: &[u8], to: SocketAddr) {
+    if let Err(error) = socket.send_to(reply, to) {
+        debug!(%to, %error, "DNS: send");
     }
 }
 
@@ -430,9 +476,9 @@ mod tests {
     #[test]
     fn a_lease_cannot_take_a_name_of_the_configuration() {
         let config = config(
-            "dns.hosts.nas = \"10.0.0.5\"\n[clients.\"52:54:00:12:34:56\"]\nhostname = \"pc1\"\naddress = \"10.0.0.11\"\n",
+            "dns.hosts.\"nas.lab.internal\" = \"10.0.0.5\"\n[clients.\"52:54:00:12:34:56\"]\nhostname = \"pc1\"\naddress = \"10.0.0.11\"\n",
         );
-        let leases = ["NAS", "netbootd", "pc1", "pc7"]
+        let leases = ["NAS", "netbootd", "pc1", "wpad", "pc7"]
             .map(|name| (name.to_owned(), Ipv4Addr::new(10, 0, 0, 66)));
         let zone = zone(&config, &[Ipv4Addr::new(10, 0, 0, 1)], leases);
         let last = |name: &str| find(&zone, name).map(|address| address.octets()[3]);
@@ -440,7 +486,7 @@ mod tests {
             [last("nas"), last("netbootd"), last("pc1")],
             [Some(5), Some(1), Some(11)]
         );
-        assert_eq!(last("pc7"), Some(66));
+        assert_eq!([last("wpad"), last("pc7")], [None, Some(66)]);
     }
 
     #[test]
