@@ -61,6 +61,7 @@ pub(crate) const TEST: &[Package] = &[
     package("squashfs-tools", "/usr/bin/mksquashfs"),
     package("cpio", "/usr/bin/cpio"),
     package("nmap", "/usr/bin/nmap"),
+    package("systemd", "/usr/bin/systemd-analyze"),
 ];
 
 /// Installs what is missing, by name, after saying so; says nothing where nothing is missing.
@@ -77,6 +78,11 @@ pub(crate) fn all(arguments: &Arguments) -> Result<()> {
         return Ok(());
     }
     install(&wanted)
+}
+
+/// Installs what the demo and the tests lack.
+pub(crate) fn for_tests() -> Result<()> {
+    install(&missing(DEMO.iter().chain(TEST)))
 }
 
 /// The names of the packages whose witness is not there.
@@ -99,6 +105,8 @@ pub(crate) fn install(names: &[&str]) -> Result<()> {
             names.join(", ")
         );
     }
+    // A fresh machine has no lists of packages, an old one has lists of packages that are gone.
+    run(&mut command("apt-get", ["update", "--quiet"]))?;
     let mut install = command(
         "apt-get",
         ["install", "--yes", "--quiet", "--no-install-recommends"],

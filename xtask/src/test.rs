@@ -4,7 +4,7 @@ use anyhow::Result;
 use integration::roots;
 
 use crate::command::{answers, cargo, run};
-use crate::{build, workspace};
+use crate::{build, packages, workspace};
 
 /// What `cargo xtask test` can be told.
 #[derive(clap::Args)]
@@ -24,6 +24,7 @@ const MATRIX: &str = "matrix_";
 pub(crate) fn all(arguments: &Arguments) -> Result<()> {
     let root = workspace::is_root();
     if root {
+        packages::for_tests()?;
         build::programs()?;
         // Made here, not in the first test that wants one: this takes minutes and the network.
         eprintln!("the roots that clients boot, made once from Debian's packages");
