@@ -121,6 +121,7 @@ impl Machine {
             if let Some(text) = console.look(texts) {
                 return Ok(Some(text));
             }
+            console.must_not_say("Kernel panic")?;
             if qemu.ended()?.is_some() {
                 // It may have said it between the look and its end.
                 return match console.look(texts) {

@@ -100,7 +100,9 @@ fn an_interrupted_image_build_leaves_nothing() {
             !status.success(),
             "an interrupted build says that it went well"
         );
-        let left = entries(&state_dir(lab).join("images").join("small"))?;
+        let mut left = entries(&state_dir(lab).join("images").join("small"))?;
+        // The empty file that keeps two builds of one image apart stays, as lock files do.
+        left.retain(|name| name != ".build-lock");
         ensure!(left.is_empty(), "left behind: {left:?}");
         Ok(())
     });

@@ -88,10 +88,14 @@ impl Default for Setup<'_> {
 
 impl Setup<'_> {
     /// The kernel's words: a serial console, what the small root's init wants to know, the rest.
+    ///
+    /// A kernel counts timer interrupts against its processor's speed, and panics where a busy host
+    /// does not let the emulated processor run meanwhile; `no_timer_check` is what kernels under
+    /// other hypervisors assume by themselves.
     fn kernel_words(&self, mount_port: u16) -> String {
         let image = self.image.map_or("none", |image| image.name);
         format!(
-            "console=ttyS0 lab.root={} lab.nfs={}:/roots/{image} lab.mountport={mount_port} {}",
+            "console=ttyS0 no_timer_check lab.root={} lab.nfs={}:/roots/{image} lab.mountport={mount_port} {}",
             self.root,
             Lab::SERVER,
             self.kernel_arguments
