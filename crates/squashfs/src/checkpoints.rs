@@ -34,8 +34,8 @@ struct State {
 impl Checkpoints {
     /// Items from one checkpoint to the next.
     pub(crate) const EVERY: u64 = 512;
-    /// Checkpoints of one archive: at most 1 MiB.
-    const KEPT: usize = 32 * 1024;
+    /// Checkpoints of one archive: enough for 512 GiB of files, in 2 MiB at most.
+    const KEPT: usize = 8 * 1024;
 
     /// The last known place at or before `item`.
     pub(crate) fn before(&self, inode: InodeRef, item: u64) -> Option<Checkpoint> {
