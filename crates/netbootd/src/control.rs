@@ -22,8 +22,8 @@ use tokio::net::UnixListener;
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
-use crate::daemon::{Daemon, unix_millis, unix_seconds};
-use crate::leases::{LeaseStatus, to_record};
+use crate::daemon::{Daemon, unix_millis};
+use crate::leases::{LeaseStatus, lease_clock, to_record};
 use crate::services::dhcp::Shared;
 
 /// A served link, as `netbootd status` shows it.
@@ -132,7 +132,7 @@ fn response(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
 }
 
 fn leases(shared: &Shared) -> Vec<LeaseStatus> {
-    let now = unix_seconds();
+    let now = lease_clock().unix;
     shared.with(|server| {
         let status = |lease: &dhcp::Lease| {
             let record = to_record(lease);

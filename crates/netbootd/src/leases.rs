@@ -1,8 +1,14 @@
-//! Leases between the protocol's words and the disk's.
+//! Leases between the protocol's words and the disk's, and those of clients that are running.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use dhcp::{BindingState, Lease, LeaseChange};
+use tokio::sync::watch;
+
+use crate::daemon::{Daemon, unix_seconds};
+use crate::services::dhcp::Shared;
 use store::{Change, LeaseRecord, RecordState};
 
 /// A change as the disk takes it.
@@ -55,6 +61,50 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
         None
     } else {
         digits.chunks(2).map(byte).collect()
+    }
+}
+
+/// How often running clients are looked for: well within the shortest lease, two minutes.
+const KEEP_EVERY: Duration = Duration::from_secs(30);
+
+/// Keeps the address of every client whose root hangs on us, whatever becomes of its DHCP client:
+/// an address that is given to another machine under a running one takes both down. Runs until
+/// `stopping` changes.
+pub async fn keep_those_of_running_clients(
+    daemon: Arc<Daemon>,
+    shared: Arc<Shared>,
+    mut stopping: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let mut tick = tokio::time::interval(KEEP_EVERY);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {}
+            _ = stopping.changed() => return Ok(()),
+        }
+        let figures = daemon.nfs_counters.figures().into_iter();
+        let connected = figures.filter(|client| client.connections > 0);
+        let now = lease_clock();
+        shared.with(|server| {
+            for client in connected {
+                if let IpAddr::V4(address) = client.address.to_canonical() {
+                    server.heard_of(now, address);
+                }
+            }
+        });
+    }
+}
+
+/// The time that leases are counted in: the wall clock as it was when the daemon started, and since
+/// then a clock that nobody sets. A step of the wall clock must not end every lease at once.
+pub fn lease_clock() -> dhcp::Now {
+    static START: OnceLock<(u64, u64)> = OnceLock::new();
+    let since_boot = || {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        u64::try_from(time.tv_sec).unwrap_or(0)
+    };
+    let (wall, boot) = *START.get_or_init(|| (unix_seconds(), since_boot()));
+    dhcp::Now {
+        unix: wall + since_boot().saturating_sub(boot),
     }
 }
 

@@ -4,10 +4,10 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dhcp::Now;
 use tokio::sync::watch;
 
-use crate::daemon::{Daemon, unix_seconds};
+use crate::daemon::Daemon;
+use crate::leases::lease_clock;
 use crate::services::dhcp::Shared;
 use crate::services::dns::{self, Dns};
 
@@ -62,9 +62,7 @@ pub async fn follow(
             .iter()
             .map(|served| served.link.address)
             .collect();
-        let now = Now {
-            unix: unix_seconds(),
-        };
+        let now = lease_clock();
         let mut leases: Vec<(String, Ipv4Addr)> = shared.with(|server| {
             server
                 .names(now)

@@ -15,9 +15,9 @@ use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::control;
-use crate::daemon::{Daemon, unix_seconds};
+use crate::daemon::Daemon;
 use crate::images::{self, Images};
-use crate::leases::from_record;
+use crate::leases::{from_record, keep_those_of_running_clients, lease_clock};
 use crate::links;
 use crate::names;
 use crate::serve_link::{self, LinkContext};
@@ -78,9 +78,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let server = dhcp::Server::new(
         &dhcp::Config::default(),
         opened.records.into_iter().map(from_record),
-        dhcp::Now {
-            unix: unix_seconds(),
-        },
+        lease_clock(),
     );
     let shared = Shared::new(server, opened.leases);
     let daemon = Daemon::new(config, images, SiteKey(key));
@@ -111,6 +109,11 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         Arc::clone(&daemon),
         Arc::clone(&shared),
         Arc::clone(&dns),
+        stopping.clone(),
+    ));
+    tasks.spawn(keep_those_of_running_clients(
+        Arc::clone(&daemon),
+        Arc::clone(&shared),
         stopping.clone(),
     ));
     let context = LinkContext::new(Arc::clone(&daemon), shared, dns, stopping.clone());

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use boot::Plan;
 use dhcp::{
-    Answer, BootFile, BootPolicy, ClientInfo, Done, Event, EventKind, LinkId, Now, Received, Server,
+    Answer, BootFile, BootPolicy, ClientInfo, Done, Event, EventKind, LinkId, Received, Server,
 };
 use model::{Firmware, Stage};
 use store::Leases;
@@ -18,8 +18,8 @@ use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
-use crate::daemon::{Daemon, unix_seconds};
-use crate::leases::to_change;
+use crate::daemon::Daemon;
+use crate::leases::{lease_clock, to_change};
 use crate::links::Link;
 
 /// Datagrams answered with one commit.
@@ -48,9 +48,7 @@ impl Shared {
     /// Answers a batch: decide all, write once, and give back what is left to do.
     fn answer(&self, batch: &[Datagram], link: LinkId, policy: &Policy<'_>) -> Vec<Done> {
         self.with(|server| {
-            let now = Now {
-                unix: unix_seconds(),
-            };
+            let now = lease_clock();
             let (mut done, mut pending) = (Vec::with_capacity(batch.len()), Vec::new());
             for datagram in batch {
                 let Datagram {
