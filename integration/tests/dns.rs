@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use integration::clients::dhcp::udhcpc;
 use integration::clients::dns::dig;
 use integration::subject::names;
-use integration::{Client, Lab, Process, Server, Setup, in_lab};
+use integration::{Client, Lab, Process, Server, Setup, in_lab, until};
 
 fn serving(test: impl FnOnce(&Lab, &Client) -> Result<()>) {
     in_lab(|lab| {
