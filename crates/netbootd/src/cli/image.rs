@@ -1,21 +1,21 @@
 //! `netbootd image`: builds, lists and inspects images. Needs no running daemon; one that runs
 //! sees what is published here.
 
-use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write};
+mod progress;
+mod show;
+
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
 use image::BuildOptions;
 use image::catalogue::{Catalogue, Generation, Image};
 use image::initrd::{Drivers, find_init};
-use image::progress::{Progress, Stage};
 use image::squash::Compression;
-use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::HumanBytes;
 use model::{GenerationId, ImageName};
 
 /// Images: what clients boot.
@@ -86,12 +86,12 @@ pub fn run(command: ImageCommand, state_dir: &Path) -> anyhow::Result<()> {
     let catalogue = Catalogue::open(&state_dir);
     match command.action {
         Action::Build(build) => run_build(build, &state_dir),
-        Action::List { json } => list(&catalogue, json),
+        Action::List { json } => show::list(&catalogue, json),
         Action::Inspect {
             image,
             json,
             verify,
-        } => inspect(&catalogue, &image, json, verify),
+        } => show::inspect(&catalogue, &image, json, verify),
         Action::Rollback { image } => rollback(&catalogue, &image),
     }
 }
@@ -114,7 +114,7 @@ fn run_build(build: Build, state_dir: &Path) -> anyhow::Result<()> {
     // Clients that this machine serves come first.
     let _ = rustix::process::nice(5);
     let stop = stop_on_signals()?;
-    let progress = Shown::new();
+    let progress = progress::Shown::new();
     let result = image::build(&options, &progress, &stop);
     progress.done();
     let published = result?;
@@ -215,206 +215,6 @@ fn stop_on_signals() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// Shows a build: a bar on a terminal, a line for each stage elsewhere.
-struct Shown {
-    bar: Option<ProgressBar>,
-}
-
-impl Shown {
-    fn new() -> Self {
-        let bar = io::stderr().is_terminal().then(|| {
-            let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-            bar.enable_steady_tick(Duration::from_millis(200));
-            bar
-        });
-        Self { bar }
-    }
-
-    fn done(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
-    }
-}
-
-impl Progress for Shown {
-    fn stage(&self, stage: Stage, total: Option<u64>) {
-        let Some(bar) = &self.bar else {
-            let total = match (stage, total) {
-                (Stage::Scan, _) | (_, None) => String::new(),
-                (_, Some(total)) => format!(", {}", HumanBytes(total)),
-            };
-            eprintln!("{}{total}", stage.as_str());
-            return;
-        };
-        let template = match (stage, total) {
-            (Stage::Scan, _) => "{spinner} {msg}: {human_pos} entries",
-            (_, None) => "{spinner} {msg} ({elapsed})",
-            (_, Some(_)) => {
-                "{msg} [{bar:30}] {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left"
-            }
-        };
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("=> "));
-        }
-        bar.reset();
-        bar.set_length(total.unwrap_or(0));
-        bar.set_message(stage.as_str());
-    }
-
-    fn advance(&self, amount: u64) {
-        if let Some(bar) = &self.bar {
-            bar.inc(amount);
-        }
-    }
-
-    fn note(&self, text: &str) {
-        match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("note: {text}")),
-            None => eprintln!("note: {text}"),
-        }
-    }
-}
-
-fn list(catalogue: &Catalogue, json: bool) -> anyhow::Result<()> {
-    let listing = catalogue.list()?;
-    for warning in &listing.warnings {
-        eprintln!("warning: {warning}");
-    }
-    if json {
-        let generations = listing.images.iter().flat_map(|image| &image.generations);
-        let manifests: Vec<_> = generations.map(|generation| &generation.manifest).collect();
-        return print(&format!("{}\n", serde_json::to_string_pretty(&manifests)?));
-    }
-    if listing.images.is_empty() {
-        let folder = catalogue.folder().display();
-        return print(&format!(
-            "no images in {folder}; build one: netbootd image build /\n"
-        ));
-    }
-    let mut text = String::new();
-    for image in &listing.images {
-        writeln!(text, "{}", image.name)?;
-        for generation in &image.generations {
-            let manifest = &generation.manifest;
-            let mark = match Some(generation.id) {
-                id if id == image.current => "current",
-                id if id == image.previous => "previous",
-                _ => "",
-            };
-            writeln!(
-                text,
-                "  {}  {mark:<8}  {:>12}  {:<24}  {}",
-                generation.id.short(),
-                HumanBytes(manifest.files.root.bytes).to_string(),
-                manifest.kernel.version,
-                age(manifest.created),
-            )?;
-        }
-    }
-    print(&text)
-}
-
-fn inspect(catalogue: &Catalogue, wanted: &str, json: bool, verify: bool) -> anyhow::Result<()> {
-    let (name, generation) = parse_wanted(wanted)?;
-    let image = catalogue.image(&name)?;
-    let generation = match generation {
-        Some(digits) => generation_of(&image, digits)?,
-        None => image
-            .current()
-            .with_context(|| format!("{name} has no current generation; name one"))?,
-    };
-    let damaged = match verify {
-        true => generation.verify()?,
-        false => Vec::new(),
-    };
-    let text = match json {
-        true => format!("{}\n", serde_json::to_string_pretty(&generation.manifest)?),
-        false => described(&image, generation)?,
-    };
-    print(&text)?;
-    if !damaged.is_empty() {
-        bail!(
-            "{} of {name}@{} is damaged; build the image again",
-            damaged.join(", "),
-            generation.id.short()
-        );
-    }
-    if verify {
-        eprintln!("every file is what it was when it was built");
-    }
-    Ok(())
-}
-
-fn described(image: &Image, generation: &Generation) -> anyhow::Result<String> {
-    let manifest = &generation.manifest;
-    let (root, initrd) = (&manifest.root, &manifest.initrd);
-    let mut text = String::new();
-    let mut line = |key: &str, value: String| writeln!(text, "{key:<11} {value}");
-    line("image", image.name.to_string())?;
-    let mark = match image.current == Some(generation.id) {
-        true => " (current)",
-        false => "",
-    };
-    line("generation", format!("{}{mark}", generation.id))?;
-    line(
-        "built",
-        format!(
-            "{}, by {}, from {}",
-            age(manifest.created),
-            manifest.built_by,
-            manifest.source
-        ),
-    )?;
-    line("folder", generation.folder.display().to_string())?;
-    line(
-        "kernel",
-        format!(
-            "{} from {}, {}",
-            manifest.kernel.version,
-            manifest.kernel.path,
-            HumanBytes(manifest.files.kernel.bytes)
-        ),
-    )?;
-    line("initrd", initrd.to_string())?;
-    line(
-        "root",
-        format!(
-            "{}, {} in blocks of {}: {} files, {} before compression",
-            HumanBytes(manifest.files.root.bytes),
-            root.compression,
-            HumanBytes(u64::from(root.block_size)),
-            root.files,
-            HumanBytes(root.file_bytes)
-        ),
-    )?;
-    for (name, record) in manifest.files.iter() {
-        line("sha256", format!("{} {name}", record.sha256))?;
-    }
-    if !initrd.missing_firmware.is_empty() {
-        line(
-            "firmware",
-            format!(
-                "the image has none for {} (most work without)",
-                initrd.missing_firmware.join(", ")
-            ),
-        )?;
-    }
-    for left in &manifest.left_out {
-        line(
-            "left out",
-            format!(
-                "{} ({} in {} entries): {}",
-                left.rule,
-                HumanBytes(left.bytes),
-                left.entries,
-                left.reason
-            ),
-        )?;
-    }
-    Ok(text)
-}
-
 fn rollback(catalogue: &Catalogue, wanted: &str) -> anyhow::Result<()> {
     let (name, generation) = parse_wanted(wanted)?;
     let now = match generation {
@@ -454,21 +254,6 @@ fn generation_of<'a>(image: &'a Image, digits: &str) -> anyhow::Result<&'a Gener
             image.name
         ),
     }
-}
-
-fn age(unix: u64) -> String {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let seconds = now.as_secs().saturating_sub(unix);
-    let (count, unit) = match seconds {
-        0..60 => return "just now".to_owned(),
-        60..3600 => (seconds / 60, "minute"),
-        3600..86_400 => (seconds / 3600, "hour"),
-        _ => (seconds / 86_400, "day"),
-    };
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {unit}{plural} ago")
 }
 
 /// Like `print!`, but a reader that went away (`| head`) is no reason to panic.

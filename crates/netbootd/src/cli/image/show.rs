@@ -1,0 +1,171 @@
+//! `image list` and `image inspect`.
+
+use std::fmt::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, bail};
+use image::catalogue::{Catalogue, Generation, Image};
+use indicatif::HumanBytes;
+
+use super::{generation_of, parse_wanted, print};
+
+/// Every image with its generations.
+pub(super) fn list(catalogue: &Catalogue, json: bool) -> anyhow::Result<()> {
+    let listing = catalogue.list()?;
+    for warning in &listing.warnings {
+        eprintln!("warning: {warning}");
+    }
+    if json {
+        let generations = listing.images.iter().flat_map(|image| &image.generations);
+        let manifests: Vec<_> = generations.map(|generation| &generation.manifest).collect();
+        return print(&format!("{}\n", serde_json::to_string_pretty(&manifests)?));
+    }
+    if listing.images.is_empty() {
+        let folder = catalogue.folder().display();
+        return print(&format!(
+            "no images in {folder}; build one: netbootd image build /\n"
+        ));
+    }
+    let mut text = String::new();
+    for image in &listing.images {
+        writeln!(text, "{}", image.name)?;
+        for generation in &image.generations {
+            let manifest = &generation.manifest;
+            let mark = match Some(generation.id) {
+                id if id == image.current => "current",
+                id if id == image.previous => "previous",
+                _ => "",
+            };
+            writeln!(
+                text,
+                "  {}  {mark:<8}  {:>12}  {:<24}  {}",
+                generation.id.short(),
+                HumanBytes(manifest.files.root.bytes).to_string(),
+                manifest.kernel.version,
+                age(manifest.created),
+            )?;
+        }
+    }
+    print(&text)
+}
+
+/// One generation: what it is made of.
+pub(super) fn inspect(
+    catalogue: &Catalogue,
+    wanted: &str,
+    json: bool,
+    verify: bool,
+) -> anyhow::Result<()> {
+    let (name, generation) = parse_wanted(wanted)?;
+    let image = catalogue.image(&name)?;
+    let generation = match generation {
+        Some(digits) => generation_of(&image, digits)?,
+        None => image
+            .current()
+            .with_context(|| format!("{name} has no current generation; name one"))?,
+    };
+    let damaged = match verify {
+        true => generation.verify()?,
+        false => Vec::new(),
+    };
+    let text = match json {
+        true => format!("{}\n", serde_json::to_string_pretty(&generation.manifest)?),
+        false => described(&image, generation)?,
+    };
+    print(&text)?;
+    if !damaged.is_empty() {
+        bail!(
+            "{} of {name}@{} is damaged; build the image again",
+            damaged.join(", "),
+            generation.id.short()
+        );
+    }
+    if verify {
+        eprintln!("every file is what it was when it was built");
+    }
+    Ok(())
+}
+
+fn described(image: &Image, generation: &Generation) -> anyhow::Result<String> {
+    let manifest = &generation.manifest;
+    let (root, initrd) = (&manifest.root, &manifest.initrd);
+    let mut text = String::new();
+    let mut line = |key: &str, value: String| writeln!(text, "{key:<11} {value}");
+    line("image", image.name.to_string())?;
+    let mark = match image.current == Some(generation.id) {
+        true => " (current)",
+        false => "",
+    };
+    line("generation", format!("{}{mark}", generation.id))?;
+    line(
+        "built",
+        format!(
+            "{}, by {}, from {}",
+            age(manifest.created),
+            manifest.built_by,
+            manifest.source
+        ),
+    )?;
+    line("folder", generation.folder.display().to_string())?;
+    line(
+        "kernel",
+        format!(
+            "{} from {}, {}",
+            manifest.kernel.version,
+            manifest.kernel.path,
+            HumanBytes(manifest.files.kernel.bytes)
+        ),
+    )?;
+    line("initrd", initrd.to_string())?;
+    line(
+        "root",
+        format!(
+            "{}, {} in blocks of {}: {} files, {} before compression",
+            HumanBytes(manifest.files.root.bytes),
+            root.compression,
+            HumanBytes(u64::from(root.block_size)),
+            root.files,
+            HumanBytes(root.file_bytes)
+        ),
+    )?;
+    for (name, record) in manifest.files.iter() {
+        line("sha256", format!("{} {name}", record.sha256))?;
+    }
+    if !initrd.missing_firmware.is_empty() {
+        line(
+            "firmware",
+            format!(
+                "the image has none for {} (most work without)",
+                initrd.missing_firmware.join(", ")
+            ),
+        )?;
+    }
+    for left in &manifest.left_out {
+        line(
+            "left out",
+            format!(
+                "{} ({} in {} entries): {}",
+                left.rule,
+                HumanBytes(left.bytes),
+                left.entries,
+                left.reason
+            ),
+        )?;
+    }
+    Ok(text)
+}
+
+fn age(unix: u64) -> String {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let seconds = now.as_secs().saturating_sub(unix);
+    let (count, unit) = match seconds {
+        0..60 => return "just now".to_owned(),
+        60..3600 => (seconds / 60, "minute"),
+        3600..86_400 => (seconds / 3600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {unit}{plural} ago")
+}
