@@ -18,6 +18,7 @@ mod conflicts;
 mod diagnostic;
 mod keys;
 mod layers;
+mod live;
 mod loaded;
 mod lower;
 mod meaning;
@@ -30,6 +31,7 @@ mod unknown;
 
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 pub use keys::{Initial, KEYS, Key, Kind, SECTIONS, Section};
+pub use live::Network;
 pub use loaded::{LoadOptions, Loaded, Setting, load, load_text};
 pub use meaning::{
     Boot, BootChoice, ClientSettings, Config, Dns, Http, ImageSettings, Interface, Loaders, Log,

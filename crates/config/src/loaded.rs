@@ -122,7 +122,7 @@ impl Loaded {
     /// File, line and column (both from 1) of a key such as `interfaces.enp1s0.address`, or of the
     /// nearest table above it that the file has. `None` if the file has none of them.
     pub fn locate(&self, key: &str) -> Option<(&str, usize, usize)> {
-        let range = self.nearest(&KeyPath::parse(key)?)?;
+        let range = self.nearest(&KeyPath::parse(key)?, Part::Value)?;
         Some(self.source.position(range.start))
     }
 
@@ -144,14 +144,27 @@ impl Loaded {
             why: why.into(),
             help: suggestion,
         };
-        let path = KeyPath::parse(key).unwrap_or_default();
-        let layer = find(&self.tree, &path).map_or(FILE, |value| layer_of(&self.figment, value));
-        match self.nearest(&path) {
-            Some(range) if layer == FILE || layer == DEFAULT => {
+        self.point(fault, &KeyPath::parse(key).unwrap_or_default(), Part::Value)
+    }
+
+    /// The fault at a part of the value, or at the nearest table above it.
+    pub(crate) fn point(&self, fault: Fault, path: &KeyPath, part: Part) -> Diagnostic {
+        let value = find(&self.tree, path);
+        let layer = value.map_or(FILE, |value| layer_of(&self.figment, value));
+        let is_table = value.is_some_and(|value| value.as_dict().is_some());
+        match self.nearest(path, part) {
+            Some(range) if layer == FILE || layer == DEFAULT || is_table => {
                 self.source.diagnostic(fault, range)
             }
             _ => layers::elsewhere(layer, fault),
         }
+    }
+
+    /// The names that stand in a table.
+    pub(crate) fn names_in(&self, path: &KeyPath) -> impl Iterator<Item = &str> {
+        let dict = find(&self.tree, path).and_then(Value::as_dict);
+        dict.into_iter()
+            .flat_map(|dict| dict.keys().map(String::as_str))
     }
 
     /// Every key that has a value, with the value and the place that set it, in order of path.
@@ -183,9 +196,9 @@ impl Loaded {
         });
     }
 
-    fn nearest(&self, path: &KeyPath) -> Option<std::ops::Range<usize>> {
+    fn nearest(&self, path: &KeyPath, part: Part) -> Option<std::ops::Range<usize>> {
         if self.source.contains(path) {
-            return self.source.range(path, Part::Value);
+            return self.source.range(path, part);
         }
         let mut table = path.parent();
         while let Some(path) = table {

@@ -3,6 +3,7 @@
 mod cases;
 mod files;
 mod layers;
+mod live;
 
 use crate::{LoadOptions, Loaded, load_text};
 
