@@ -64,11 +64,15 @@ fn a_leased_address_has_the_name_that_its_client_gave() {
         let leased = lab.client()?;
         let lease = udhcpc(lab, &leased, &["-x", "hostname:bench1"])?.context("no lease")?;
         let address = lease.address()?.to_string();
-        let forward = dig(client, &[&format!("bench1.{}", names::DOMAIN)])?;
-        ensure!(
-            forward.data == [address.as_str()],
-            "{forward:?} for {address}"
-        );
+        // A name may take a moment to be known, not longer than its client takes to boot on.
+        until(
+            Duration::from_secs(3),
+            "the client's name to be known",
+            || {
+                let forward = dig(client, &[&format!("bench1.{}", names::DOMAIN)])?;
+                Ok((forward.data == [address.as_str()]).then_some(()))
+            },
+        )?;
         let reverse = dig(client, &["-x", &address])?;
         ensure!(
             reverse.data == [format!("bench1.{}.", names::DOMAIN)],
