@@ -11,8 +11,10 @@ use crate::leases::lease_clock;
 use crate::services::dhcp::Shared;
 use crate::services::dns::{self, Dns};
 
-/// How soon a new lease has its name.
+/// How often names are looked at when no lease was written: they end by themselves.
 const POLL: Duration = Duration::from_secs(1);
+/// A room that is switched on at once is worth one new zone each time, not one for each machine.
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// The addresses of this machine: what its own name means, and where no upstream can be.
 pub fn own_addresses() -> Vec<Ipv4Addr> {
@@ -54,6 +56,7 @@ pub async fn follow(
     loop {
         tokio::select! {
             _ = tick.tick() => {}
+            () = shared.changed() => {}
             _ = stopping.changed() => return Ok(()),
         }
         let own: Vec<Ipv4Addr> = daemon
@@ -73,6 +76,7 @@ pub async fn follow(
         if published.as_ref() != Some(&(own.clone(), leases.clone())) {
             dns.publish(dns::zone(&daemon.config, &own, leases.clone()));
             published = Some((own, leases));
+            tokio::time::sleep(PAUSE).await;
         }
     }
 }

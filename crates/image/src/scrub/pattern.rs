@@ -126,8 +126,8 @@ mod tests {
         check("a*b*c", &["abc", "aXbbYc", "abcbc"], &["ab", "acb", "abcd"]);
         check(
             "var/log/*.?",
-            &["var/log/syslog.1"],
-            &["var/log/syslog.12", "var/log/.1"],
+            &["var/log/syslog.1", "var/log/.1"],
+            &["var/log/syslog.12", "var/log/syslog"],
         );
     }
 

@@ -15,7 +15,7 @@ use dhcp::{
 use model::{Firmware, Stage};
 use store::Leases;
 use tokio::net::UdpSocket;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tracing::{debug, error, info, warn};
 
 use crate::daemon::Daemon;
@@ -29,6 +29,8 @@ const BATCH: usize = 64;
 pub struct Shared {
     server: Mutex<Server>,
     leases: Leases,
+    /// Told after each commit, for those that follow the leases' names.
+    changed: Notify,
 }
 
 impl Shared {
@@ -37,7 +39,13 @@ impl Shared {
         Arc::new(Self {
             server: Mutex::new(server),
             leases,
+            changed: Notify::new(),
         })
+    }
+
+    /// Waits until leases have changed since the last wait.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// Runs `work` with the server to itself.
@@ -81,6 +89,7 @@ impl Shared {
                 // Not on disk, so not true: nobody is told, and the clients will ask again.
                 error!(%error, "leases cannot be written; none is acknowledged until they can");
             }
+            self.changed.notify_one();
             done.extend(pending.into_iter().map(|pending| match written {
                 Ok(()) => server.commit(pending),
                 Err(_) => server.abort(pending),
