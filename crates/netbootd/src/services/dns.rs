@@ -49,7 +49,7 @@ use tracing::{debug, info, warn};
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const MAX_IN_FLIGHT: usize = 256;
 const MAX_CONNECTIONS: usize = 512;
-/// How long the thread for datagrams may take to see that it shall end.
+/// After how long the thread for datagrams looks by itself whether it shall end.
 const STOP_TIME: Duration = Duration::from_secs(1);
 /// No query of ours to answer is longer: a question and an OPT record.
 const LONGEST_QUERY: usize = 4096;
@@ -305,13 +305,16 @@ pub async fn serve(
     udp.set_read_timeout(Some(STOP_TIME))?;
     tcp.set_nonblocking(true)?;
     let tcp = TcpListener::from_std(tcp)?;
-    let stop = Stop(Arc::default());
+    let stop = Stop {
+        flag: Arc::default(),
+        address: udp.local_addr()?,
+    };
     let (gone, ended) = oneshot::channel();
     let datagrams = Datagrams {
         dns: Arc::clone(&dns),
         socket: Arc::new(udp),
         runtime: Handle::current(),
-        stop: Arc::clone(&stop.0),
+        stop: Arc::clone(&stop.flag),
     };
     std::thread::Builder::new()
         .name("dns".to_owned())
@@ -330,11 +333,17 @@ pub async fn serve(
 }
 
 /// Ends the thread for datagrams, whichever way the service ends.
-struct Stop(Arc<AtomicBool>);
+struct Stop {
+    flag: Arc<AtomicBool>,
+    address: SocketAddr,
+}
 
 impl Drop for Stop {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.flag.store(true, Ordering::Relaxed);
+        // An empty datagram wakes it at once; without one it sees the flag after STOP_TIME.
+        let waker = std::net::UdpSocket::bind((self.address.ip(), 0));
+        let _ = waker.and_then(|waker| waker.send_to(&[], self.address));
     }
 }
 
