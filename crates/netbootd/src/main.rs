@@ -26,8 +26,38 @@ fn main() -> std::process::ExitCode {
     match cli::Cli::parse().run() {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("netbootd: {error:#}");
+            eprintln!("netbootd: {}", told(&error));
             std::process::ExitCode::from(2)
         }
+    }
+}
+
+/// An error with its causes, each said once: many errors name their cause in their own sentence.
+fn told(error: &anyhow::Error) -> String {
+    error
+        .chain()
+        .map(ToString::to_string)
+        .fold(String::new(), |said, cause| {
+            if said.contains(&cause) {
+                said
+            } else if said.is_empty() {
+                cause
+            } else {
+                format!("{said}: {cause}")
+            }
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::told;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error = anyhow::anyhow!("disk full").context("cannot write x: disk full");
+        assert_eq!(
+            told(&error.context("image demo")),
+            "image demo: cannot write x: disk full"
+        );
     }
 }

@@ -13,7 +13,7 @@ use crate::{source, squash};
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The source has no kernel that can be used.
-    #[error("no kernel in {}: {error}", source_dir.display())]
+    #[error("{}: {error}", source_dir.display())]
     Kernel {
         /// The source.
         source_dir: PathBuf,
