@@ -49,6 +49,7 @@ pub struct Machine {
     /// The guest's serial console.
     pub console: Console,
     mac: String,
+    tap: String,
     _slot: Slot,
 }
 
@@ -99,6 +100,7 @@ impl Machine {
             qemu,
             console: Console::new(&console),
             mac,
+            tap,
             _slot: slot,
         })
     }
@@ -106,6 +108,11 @@ impl Machine {
     /// The MAC address of its card, with colons.
     pub fn mac(&self) -> &str {
         &self.mac
+    }
+
+    /// The server's interface that its card is plugged into; its counters are what went over the wire.
+    pub fn tap(&self) -> &str {
+        &self.tap
     }
 
     /// Its QEMU's process id.
@@ -134,6 +141,40 @@ impl Machine {
             }
             Ok(None)
         })
+    }
+
+    /// Waits until the console has said the last of `marks`, and returns when each was first seen, in
+    /// time since power-on and to about 20 ms. `None`: it was not said before the last mark was.
+    pub fn when_said(&mut self, marks: &[&str], limit: Duration) -> Result<Vec<Option<Duration>>> {
+        let Some(last) = marks.last() else {
+            return Ok(Vec::new());
+        };
+        let mut seen = vec![None; marks.len()];
+        let (qemu, console) = (&mut self.qemu, &mut self.console);
+        until(limit, &format!("the console to say {last:?}"), || {
+            // Before the look: what is said meanwhile is seen the next time.
+            let ended = qemu.ended()?.is_some();
+            let now = console.elapsed();
+            for (mark, seen) in marks.iter().zip(&mut seen) {
+                if seen.is_none() && console.look(&[mark]).is_some() {
+                    *seen = Some(now);
+                }
+            }
+            if seen.last().is_some_and(Option::is_some) {
+                return Ok(Some(()));
+            }
+            if console.look(&["Kernel panic"]).is_some() {
+                bail!("the kernel gave up:\n{}", tail(&console.text(), 15));
+            }
+            if ended {
+                bail!(
+                    "the machine went off without saying {last:?}; it said last:\n{}",
+                    tail(&console.text(), 15)
+                );
+            }
+            Ok(None)
+        })?;
+        Ok(seen)
     }
 
     /// Waits until the guest has switched itself off.
