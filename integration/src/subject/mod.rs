@@ -1,7 +1,7 @@
 //! The server under test, chosen by `SUBJECT`: netbootd, or the peer in its place.
 
 pub mod netbootd;
-mod peer;
+pub mod peer;
 
 use std::fmt;
 
@@ -92,7 +92,7 @@ impl Setup<'_> {
     /// A kernel counts timer interrupts against its processor's speed, and panics where a busy host
     /// does not let the emulated processor run meanwhile; `no_timer_check` is what kernels under
     /// other hypervisors assume by themselves.
-    fn kernel_words(&self, mount_port: u16) -> String {
+    pub fn kernel_words(&self, mount_port: u16) -> String {
         let image = self.image.map_or("none", |image| image.name);
         format!(
             "console=ttyS0 no_timer_check lab.root={} lab.nfs={}:/roots/{image} lab.mountport={mount_port} {}",

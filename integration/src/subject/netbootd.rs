@@ -128,7 +128,7 @@ fn publish(root: &Root, state: &Path) -> Result<()> {
 
 /// The `images` folder with this root's image, from an earlier lab with the same programs, or
 /// built now.
-fn built_image(root: &Root) -> Result<PathBuf> {
+pub fn built_image(root: &Root) -> Result<PathBuf> {
     build_image(root, |build| succeed(build).map(|_| ()))
 }
 

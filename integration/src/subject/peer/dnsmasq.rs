@@ -11,14 +11,21 @@ use crate::lab::Lab;
 use crate::process::Process;
 use crate::subject::{Mode, Setup, names};
 
-pub(super) fn start(lab: &Lab, setup: &Setup<'_>, files: &Path) -> Result<Process> {
+/// Serves what a test wants, as well as dnsmasq can: without its ping, with router advertisements,
+/// and with the word to iPXE that no proxy will come.
+pub fn start(lab: &Lab, setup: &Setup<'_>, files: &Path) -> Result<Process> {
     // iPXE does not go on until somebody answers its router solicitation, or 13 s have passed.
     lab.server().ip(&format!(
         "address replace fd67::1/64 dev {} nodad",
         Lab::BRIDGE
     ))?;
+    run(lab, &text(setup, files)?)
+}
+
+/// Runs it with this configuration, and returns when it serves. TFTP must be on.
+pub fn run(lab: &Lab, text: &str) -> Result<Process> {
     let config = lab.folder().join("dnsmasq.conf");
-    fs::write(&config, text(setup, files)?)?;
+    fs::write(&config, text)?;
     let mut dnsmasq = lab.command("dnsmasq")?;
     dnsmasq
         .args(["--keep-in-foreground", "--log-facility=-", "--user=root"])

@@ -11,10 +11,11 @@ use crate::process::{Process, ran, until};
 use crate::roots::Root;
 
 /// Where it answers MOUNT.
-pub(super) const MOUNT_PORT: u16 = 20048;
+pub const MOUNT_PORT: u16 = 20048;
 
-/// Exports the root as `/roots/<name>` and the folder of its image as `/images/<name>`.
-pub(super) fn start(lab: &Lab, root: &Root, image: &Path) -> Result<[Process; 2]> {
+/// Exports the root as `/roots/<name>` and the folder of its image as `/images/<name>`, read-only,
+/// and returns rpcbind and nfs-ganesha once they answer.
+pub fn start(lab: &Lab, root: &Root, image: &Path) -> Result<[Process; 2]> {
     let mut rpcbind = lab.command("rpcbind")?;
     rpcbind.args(["-f", "-w"]);
     let mut rpcbind = Process::start(&mut rpcbind, &lab.folder().join("rpcbind.log"))?;

@@ -13,7 +13,7 @@ use crate::process::succeed;
 use crate::roots::Root;
 
 /// What a client needs to reach its root. A module that the kernel has built in is no error.
-const MODULES: [&str; 8] = [
+pub const MODULES: [&str; 8] = [
     "virtio_net",
     "virtio_pci",
     "e1000e",
@@ -24,8 +24,12 @@ const MODULES: [&str; 8] = [
     "overlay",
 ];
 
-/// Writes the initrd for the newest kernel of this root.
-pub(super) fn make(root: &Root, to: &Path) -> Result<()> {
+/// The script that the peer's initrd runs; it says what it reads from the kernel's command line.
+pub const INIT: &str = include_str!("initrd-init.sh");
+
+/// Writes an initrd for the newest kernel of this root: busybox, `init`, and the modules that are
+/// named with what they depend on.
+pub fn make(root: &Root, init: &str, modules: &[&str], to: &Path) -> Result<()> {
     let version = root.kernel_version()?;
     let tree = to.with_extension("tree");
     for folder in ["bin", "dev", "proc", "sys", "run", "newroot", "tmp", "etc"] {
@@ -33,14 +37,14 @@ pub(super) fn make(root: &Root, to: &Path) -> Result<()> {
     }
     fs::copy(tool("busybox")?, tree.join("bin/busybox"))?;
     for (name, text) in [
-        ("init", include_str!("initrd-init.sh")),
+        ("init", init),
         ("bin/leased", include_str!("initrd-leased.sh")),
     ] {
         let path = tree.join(name);
         fs::write(&path, text)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
     }
-    for module in modules(root, &version)? {
+    for module in module_files(root, &version, modules)? {
         let inside = module
             .strip_prefix(&root.folder)
             .context("modprobe named a module outside the root")?;
@@ -67,10 +71,10 @@ pub(super) fn make(root: &Root, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The files of [`MODULES`] and of what they depend on.
-fn modules(root: &Root, version: &str) -> Result<BTreeSet<PathBuf>> {
+/// The files of these modules and of what they depend on.
+fn module_files(root: &Root, version: &str, modules: &[&str]) -> Result<BTreeSet<PathBuf>> {
     let mut files = BTreeSet::new();
-    for module in MODULES {
+    for module in modules {
         let shown = crate::process::ran(
             Command::new(tool("modprobe")?)
                 .args(["--show-depends", "--set-version", version, "--dirname"])

@@ -4,9 +4,9 @@
 //! It has the same names on the wire as netbootd (`/roots/<name>`, `/images/<name>/…`), so that a
 //! test that passes with both is a test of the wire.
 
-mod dnsmasq;
-mod ganesha;
-mod initrd;
+pub mod dnsmasq;
+pub mod ganesha;
+pub mod initrd;
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -64,7 +64,12 @@ fn publish(root: &Root, files: &Path) -> Result<PathBuf> {
     let generation = folder.join(GENERATION);
     fs::create_dir_all(&generation)?;
     fs::copy(root.kernel()?, generation.join("vmlinuz"))?;
-    initrd::make(root, &generation.join("initrd.img"))?;
+    initrd::make(
+        root,
+        initrd::INIT,
+        &initrd::MODULES,
+        &generation.join("initrd.img"),
+    )?;
     fs::hard_link(&squashfs, generation.join("root.squashfs"))?;
     symlink(
         Path::new(GENERATION).join("root.squashfs"),
@@ -114,7 +119,8 @@ fn script(root: &Root, setup: &Setup<'_>) -> String {
     )
 }
 
-fn start_httpd(lab: &Lab, files: &Path) -> Result<Process> {
+/// Serves the files of this folder over HTTP.
+pub fn start_httpd(lab: &Lab, files: &Path) -> Result<Process> {
     let mut httpd = lab.command("busybox")?;
     httpd
         .args(["httpd", "-f", "-p", &format!("{}:80", Lab::SERVER), "-h"])
