@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
 }
 
 /// The firmware of a virtual machine.
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum FirmwareName {
     /// SeaBIOS, and the iPXE in the card's ROM
     Bios,

@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod boot;
 mod build;
 mod check;
@@ -41,6 +42,9 @@ enum Task {
     Lab(lab::Arguments),
     /// Boots a virtual machine from netbootd to its login prompt and prints the timeline
     Boot(boot::Arguments),
+    /// Measures netbootd beside its peers and prints a row for each figure
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// From nothing to a diskless machine's login prompt: the README's first command
     Demo(demo::Arguments),
     /// Installs the Debian packages that the labs need, and nothing that is there already
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(),
         Task::Lab(arguments) => lab::one(&arguments),
         Task::Boot(arguments) => boot::machine(&arguments),
+        Task::Bench(bench) => bench::run(&bench),
         Task::Demo(arguments) => demo::all(&arguments),
         Task::Install(arguments) => packages::all(&arguments),
     };
