@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use boot::loader;
-use config::{Code, Interface, Loaded, Mode, Severity};
+use config::{Code, Interface, KeyPath, Loaded, Mode, Network, Severity};
 use net::Protocol;
 
 use crate::images::Images;
@@ -25,6 +25,7 @@ pub fn run(loaded: &Loaded, file: Option<&Path>) -> anyhow::Result<()> {
         None => println!("no configuration file; built-in defaults"),
     }
     let system = net::interfaces()?;
+    let mut links = Vec::new();
     for wanted in loaded
         .config
         .interfaces
@@ -32,9 +33,12 @@ pub fn run(loaded: &Loaded, file: Option<&Path>) -> anyhow::Result<()> {
         .filter(|wanted| wanted.mode != Mode::Off)
     {
         match links::resolve(wanted, &system) {
-            Ok(link) => interface(loaded, wanted, &link),
+            Ok(link) => {
+                interface(loaded, wanted, &link);
+                links.push(link);
+            }
             Err(reason) => {
-                let key = format!("interfaces.{}", wanted.name);
+                let key = KeyPath::new(["interfaces", &wanted.name]).to_string();
                 let what = format!("interface {} cannot be served now: {reason}", wanted.name);
                 let why = "netbootd starts all the same and waits for it";
                 let warning = loaded.diagnostic(
@@ -48,6 +52,17 @@ pub fn run(loaded: &Loaded, file: Option<&Path>) -> anyhow::Result<()> {
                 eprintln!("{warning}");
             }
         }
+    }
+    let networks: Vec<Network<'_>> = links
+        .iter()
+        .map(|link| Network {
+            interface: &link.name,
+            address: link.address,
+            prefix_len: link.prefix_len,
+        })
+        .collect();
+    for misfit in loaded.check_networks(&networks) {
+        eprintln!("{misfit}");
     }
     loaders(loaded);
     images(loaded);
@@ -198,6 +213,10 @@ fn images(loaded: &Loaded) {
     match Images::open(&loaded.config) {
         Ok((images, notes)) => {
             notes.iter().for_each(|note| eprintln!("warning: {note}"));
+            let published = |name: &model::ImageName| images.site.images.contains_key(name);
+            for missing in loaded.check_images(published) {
+                eprintln!("{missing}");
+            }
             for generation in images
                 .generations
                 .iter()
