@@ -61,11 +61,18 @@ pub fn run(loaded: &Loaded, file: Option<&Path>) -> anyhow::Result<()> {
             prefix_len: link.prefix_len,
         })
         .collect();
-    for misfit in loaded.check_networks(&networks) {
-        eprintln!("{misfit}");
-    }
+    let misfits = loaded.check_networks(&networks);
+    misfits.iter().for_each(|misfit| eprintln!("{misfit}"));
     loaders(loaded);
     images(loaded);
+    let errors = misfits
+        .iter()
+        .filter(|misfit| misfit.severity == Severity::Error)
+        .count();
+    anyhow::ensure!(
+        errors == 0,
+        "the configuration does not fit this machine's networks"
+    );
     Ok(())
 }
 
@@ -214,7 +221,9 @@ fn images(loaded: &Loaded) {
         Ok((images, notes)) => {
             notes.iter().for_each(|note| eprintln!("warning: {note}"));
             let published = |name: &model::ImageName| images.site.images.contains_key(name);
-            for missing in loaded.check_images(published) {
+            for mut missing in loaded.check_images(published) {
+                // It may be published any minute, and the daemon will notice.
+                missing.severity = Severity::Warning;
                 eprintln!("{missing}");
             }
             for generation in images
