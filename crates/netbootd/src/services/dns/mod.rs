@@ -21,8 +21,9 @@
 //! never held up), 512 TCP connections, 10 seconds for each message of a connection, 4.5 seconds for
 //! an upstream. A failure is remembered for 5 seconds (RFC 9520 section 3.2).
 
+mod stream;
+
 use std::collections::HashSet;
-use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -39,8 +40,7 @@ use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::{Name, Record, RecordType};
 use quick_cache::sync::Cache;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::timeout;
@@ -53,7 +53,6 @@ const MAX_CONNECTIONS: usize = 512;
 const STOP_TIME: Duration = Duration::from_secs(1);
 /// No query of ours to answer is longer: a question and an OPT record.
 const LONGEST_QUERY: usize = 4096;
-const MESSAGE_TIME: Duration = Duration::from_secs(10);
 const UPSTREAM_TIME: Duration = Duration::from_millis(4500);
 const FAILURE_TIME: Duration = Duration::from_secs(5);
 /// Upstream replies and failures that are remembered.
@@ -323,7 +322,7 @@ pub async fn serve(
             let _ = gone.send(());
         })?;
     tokio::select! {
-        () = connections(&dns, &tcp) => {}
+        () = stream::accept(&dns, &tcp) => {}
         _ = shutdown.changed() => {}
     }
     drop(stop);
@@ -401,69 +400,6 @@ fn send(socket: &std::net::UdpSocket, reply: &[u8], to: SocketAddr) {
     if let Err(error) = socket.send_to(reply, to) {
         debug!(%to, %error, "DNS: send");
     }
-}
-
-async fn connections(dns: &Arc<Dns>, listener: &TcpListener) {
-    loop {
-        // With all places taken, new clients wait in the kernel until one is free: 10 seconds at most.
-        let Ok(permit) = Arc::clone(&dns.connections).acquire_owned().await else {
-            return;
-        };
-        match listener.accept().await {
-            Ok((stream, source)) => {
-                let dns = Arc::clone(dns);
-                tokio::spawn(async move {
-                    if let Err(error) = connection(&dns, stream, source).await {
-                        debug!(%source, %error, "DNS: connection");
-                    }
-                    drop(permit);
-                });
-            }
-            Err(error) => {
-                // Out of file descriptors, most likely: not a reason to end, nor to spin.
-                warn!(%error, "DNS: accept");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-}
-
-/// Messages of one connection, one after the other (RFC 7766 section 6.2.1), until the client closes
-/// it, is silent for too long, or sends what gets no reply.
-async fn connection(dns: &Dns, mut stream: TcpStream, source: SocketAddr) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    let mut query = Vec::new();
-    loop {
-        query.clear();
-        within(MESSAGE_TIME, async {
-            let length = usize::from(stream.read_u16().await?);
-            if length > LONGEST_QUERY {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
-            (&mut stream)
-                .take(length as u64)
-                .read_to_end(&mut query)
-                .await
-        })
-        .await?;
-        let reply = match dns.decide(&query, source, Transport::Tcp) {
-            Decision::Reply(reply) => reply,
-            Decision::Forward(forward) => match dns.in_flight.try_acquire() {
-                Ok(_permit) => dns.forward(&forward).await,
-                Err(_) => forward.fail(),
-            },
-            Decision::Drop(_) => return Ok(()),
-        };
-        let length = u16::try_from(reply.len()).map_err(io::Error::other)?;
-        let message = [length.to_be_bytes().as_slice(), &reply].concat();
-        within(MESSAGE_TIME, stream.write_all(&message)).await?;
-    }
-}
-
-async fn within<T>(time: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
-    timeout(time, work)
-        .await
-        .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 #[cfg(test)]
