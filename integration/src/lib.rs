@@ -12,8 +12,9 @@
 //!                          └─ Capture     what was on the link, kept when a test fails
 //! ```
 //!
-//! Namespaces have no names: each is held by a process that dies with us, and the kernel takes the
-//! interfaces with it. So nothing is left behind by a panic, by Ctrl-C, or by `kill -9`.
+//! Namespaces have no names: each is held by a process that ends everything inside once we are gone,
+//! and the kernel takes the interfaces with it. So nothing is left behind by a panic, by Ctrl-C, or
+//! by `kill -9`.
 
 #![forbid(unsafe_code)]
 
