@@ -145,7 +145,13 @@ impl Machine {
 
     /// Waits until the console has said the last of `marks`, and returns when each was first seen, in
     /// time since power-on and to about 20 ms. `None`: it was not said before the last mark was.
-    pub fn when_said(&mut self, marks: &[&str], limit: Duration) -> Result<Vec<Option<Duration>>> {
+    /// Fails as soon as one of `endings` is said, after which the last mark will not come.
+    pub fn when_said(
+        &mut self,
+        marks: &[&str],
+        endings: &[&str],
+        limit: Duration,
+    ) -> Result<Vec<Option<Duration>>> {
         let Some(last) = marks.last() else {
             return Ok(Vec::new());
         };
@@ -163,8 +169,11 @@ impl Machine {
             if seen.last().is_some_and(Option::is_some) {
                 return Ok(Some(()));
             }
-            if console.look(&["Kernel panic"]).is_some() {
-                bail!("the kernel gave up:\n{}", tail(&console.text(), 15));
+            if let Some(ending) = console.look(endings) {
+                bail!(
+                    "the console says {ending:?}:\n{}",
+                    tail(&console.text(), 15)
+                );
             }
             if ended {
                 bail!(
