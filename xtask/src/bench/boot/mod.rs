@@ -120,6 +120,10 @@ const MARKS: [(&str, &str); 5] = [
     ("login_s", "login:"),
 ];
 
+/// What the console says of a boot that will not get to `login:`. systemd gives the serial console
+/// 90 s to turn up, too little for a guest that a busy host lets run a tenth of the time.
+const ENDINGS: [&str; 2] = ["Kernel panic", "Dependency failed"];
+
 /// Longer than any boot that works, on a machine that does much else.
 const LIMIT: Duration = Duration::from_secs(900);
 
@@ -189,10 +193,12 @@ fn boot_in(
         "mounted_s" => subject.mounted(),
         _ => mark,
     });
-    let said = machine.when_said(&marks, LIMIT)?;
+    let said = machine.when_said(&marks, &ENDINGS, LIMIT)?;
     let megabytes = wire::sent_to(lab, machine.tap())? / 1e6;
     serving.iter_mut().try_for_each(Serving::must_run)?;
-    machine.console.must_not_say("Dependency failed")?;
+    if let Err(failed) = machine.console.must_not_say("Failed to start") {
+        eprintln!("  note: {failed}");
+    }
 
     let (ack, script) = wire.stages(power_on)?;
     let mut figures = vec![("ack_s", ack), ("script_s", script)];

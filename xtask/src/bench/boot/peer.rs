@@ -3,9 +3,11 @@
 //!
 //! dnsmasq has its defaults: it pings before it offers, sends no router advertisements, and serves
 //! script, kernel and initrd by TFTP. nfs-ganesha exports the root's folder read-only; the client
-//! mounts it read-only with klibc's `nfsmount` (`boot=nfs`) and writes nowhere but to the tmpfs
-//! file systems that systemd makes. The folder is the very one that netbootd's image is made of, and
-//! the initrd is the one that its installation left in `/boot` (gzip: a minimal Debian has no zstd).
+//! mounts it read-only with klibc's `nfsmount` (`boot=nfs ro`) and writes nowhere but to the tmpfs
+//! file systems that systemd makes. Nothing is done for the services that want to write elsewhere:
+//! systemd-logind fails, is tried again, and the login prompt comes without it. The folder is the
+//! very one that netbootd's image is made of, and the initrd is the one that its installation left
+//! in `/boot` (gzip: a minimal Debian has no zstd).
 
 use std::fmt::Write;
 use std::fs;
