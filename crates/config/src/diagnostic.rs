@@ -84,6 +84,10 @@ codes! {
     AddressConflict = 26,
     /// Two users have the same number.
     DuplicateUid = 27,
+    /// A table lacks a key that it cannot do without.
+    MissingKey = 28,
+    /// The name of an `exports` table cannot be a folder's.
+    BadExportName = 29,
     /// This machine has no such network card.
     InterfaceMissing = 101,
     /// The card does not have the address.

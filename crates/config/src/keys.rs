@@ -154,6 +154,12 @@ pub const SECTIONS: &[Section] = &[
         "The first loader, for firmware that knows nothing else.",
     ),
     section("nfs", "nfs", "The clients' root file systems, read-only."),
+    section(
+        "exports.*",
+        "exports.data",
+        "A folder of this server that clients may mount as SERVER:/exports/data, read-only over NFS. They \
+         see what user netbootd may read; nothing outside of the folder, no other file system mounted in it.",
+    ),
     section("log", "log", "What netbootd says about its work."),
 ];
 
@@ -318,6 +324,13 @@ pub const KEYS: &[Key] = &[
         "Words to add for this image.",
     ),
     key(
+        "images.*.networks",
+        List,
+        Unset("[\"192.168.67.0/24\"]"),
+        "Who may have this image, over NFS and HTTP; checked at every call. Unset: nfs.networks for NFS, \
+         everybody for HTTP.",
+    ),
+    key(
         "clients.*.hostname",
         Text,
         Unset("\"pc1\""),
@@ -408,6 +421,18 @@ pub const KEYS: &[Key] = &[
         List,
         Unset("[\"192.168.67.0/24\"]"),
         "Who may mount and read; checked at every call. Unset: whoever reaches the served address.",
+    ),
+    key(
+        "exports.*.folder",
+        Text,
+        Unset("\"/srv/data\""),
+        "Its path on this server. It must be set.",
+    ),
+    key(
+        "exports.*.networks",
+        List,
+        Unset("[\"192.168.67.0/24\"]"),
+        "Who may mount and read this folder; checked at every call. Unset: nfs.networks.",
     ),
     key(
         "log.level",

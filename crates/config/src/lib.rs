@@ -34,8 +34,8 @@ pub use keys::{Initial, KEYS, Key, Kind, SECTIONS, Section};
 pub use live::Network;
 pub use loaded::{LoadOptions, Loaded, Setting, load, load_text};
 pub use meaning::{
-    Boot, BootChoice, ClientSettings, Config, Dns, Http, ImageSettings, Interface, Loaders, Log,
-    LogFormat, Mode, Nfs, Subnet, Tftp, User,
+    Boot, BootChoice, ClientSettings, Config, Dns, ExportedFolder, Http, ImageSettings, Interface,
+    Loaders, Log, LogFormat, Mode, Nfs, Subnet, Tftp, User,
 };
 pub use path::KeyPath;
 pub use reference::{code_table, default_file, key_tables};

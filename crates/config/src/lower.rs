@@ -10,8 +10,8 @@ use model::{MacAddr, RootMode};
 use crate::conflicts::{Claims, Pool};
 use crate::diagnostic::{Code, Fault};
 use crate::meaning::{
-    Boot, ClientSettings, Config, Dns, Http, ImageSettings, Interface, Loaders, Log, LogFormat,
-    Mode, Nfs, Subnet, Tftp, User,
+    Boot, ClientSettings, Config, Dns, ExportedFolder, Http, ImageSettings, Interface, Loaders,
+    Log, LogFormat, Mode, Nfs, Subnet, Tftp, User,
 };
 use crate::path::KeyPath;
 use crate::reader::{Reader, Spot};
@@ -51,8 +51,9 @@ pub(crate) fn lower(reader: &mut Reader<'_>) -> Config {
             portmap: reader
                 .flag(&KeyPath::new(["nfs", "portmap"]))
                 .unwrap_or(true),
-            networks: bare(reader.many(&KeyPath::new(["nfs", "networks"]), text::network)),
+            networks: networks(reader, &KeyPath::new(["nfs"])),
         },
+        exports: exports(reader),
     };
     claims.report(reader, &config);
     config
@@ -274,6 +275,7 @@ fn images(reader: &mut Reader<'_>) -> BTreeMap<model::ImageName, ImageSettings> 
                 ImageSettings {
                     root,
                     kernel_arguments: kernel_arguments(reader, &at),
+                    networks: networks(reader, &at),
                 },
             )
         })
@@ -325,6 +327,31 @@ fn users(reader: &mut Reader<'_>, claims: &mut Claims) -> BTreeMap<String, User>
         users.insert(name, user);
     }
     users
+}
+
+fn exports(reader: &mut Reader<'_>) -> BTreeMap<String, ExportedFolder> {
+    let names = reader.names(&KeyPath::new(["exports"]), text::export);
+    let mut exports = BTreeMap::new();
+    for (at, name) in names {
+        let (path, networks) = (at.child("folder"), networks(reader, &at));
+        if !reader.is_set(&path) {
+            let fault = Fault::new(
+                Code::MissingKey,
+                format!("[{at}] has no `folder`"),
+                "it says which folder of this server is exported",
+            );
+            let help = "write `folder = \"/srv/data\"`, for example, below it";
+            reader.report(&Spot::key(&at), fault.help(help));
+        }
+        if let Some(folder) = reader.one(&path, text::path) {
+            exports.insert(name, ExportedFolder { folder, networks });
+        }
+    }
+    exports
+}
+
+fn networks(reader: &mut Reader<'_>, at: &KeyPath) -> Vec<(Ipv4Addr, u8)> {
+    bare(reader.many(&at.child("networks"), text::network))
 }
 
 fn bare<T>(found: Vec<(Spot, T)>) -> Vec<T> {

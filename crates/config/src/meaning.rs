@@ -38,6 +38,8 @@ pub struct Config {
     pub tftp: Tftp,
     /// `[nfs]`
     pub nfs: Nfs,
+    /// `[exports.*]`, by the name below `/exports`.
+    pub exports: BTreeMap<String, ExportedFolder>,
 }
 
 /// What the daemon says about its work.
@@ -164,6 +166,8 @@ pub struct ImageSettings {
     pub root: Option<RootMode>,
     /// Added to [`Boot::kernel_arguments`].
     pub kernel_arguments: Option<String>,
+    /// Networks that may have it, with the lengths of their prefixes; empty: [`Nfs::networks`].
+    pub networks: Vec<(Ipv4Addr, u8)>,
 }
 
 /// Settings of one client.
@@ -218,5 +222,14 @@ pub struct Nfs {
     /// Whether to serve portmap on port 111 too.
     pub portmap: bool,
     /// Networks that may mount and read, with the lengths of their prefixes; empty: everybody.
+    pub networks: Vec<(Ipv4Addr, u8)>,
+}
+
+/// A folder of the server that clients may mount.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExportedFolder {
+    /// Absolute path.
+    pub folder: PathBuf,
+    /// Networks that may mount and read it; empty: [`Nfs::networks`].
     pub networks: Vec<(Ipv4Addr, u8)>,
 }

@@ -34,6 +34,9 @@ const ALIASES: &[(&str, &str)] = &[
     ("user", "users"),
     ("image", "images"),
     ("data_dir", "state_dir"),
+    ("export", "exports"),
+    ("path", "folder"),
+    ("directory", "folder"),
     ("verbosity", "level"),
 ];
 

@@ -9,7 +9,7 @@ use boot::{Facts, SiteKey, Timelines};
 use model::{ClientArch, Firmware, MacAddr, Stage};
 use tracing::{info, warn};
 
-use crate::export::{ExportFs, HandleKey, Network};
+use crate::export::{Access, ExportFs, Folder, HandleKey, Network};
 use crate::images::Images;
 use crate::links::Link;
 use crate::loaders::Loaders;
@@ -40,11 +40,7 @@ impl Daemon {
     /// A daemon that has not begun to serve.
     pub fn new(config: config::Config, images: Images, site_key: SiteKey) -> Arc<Self> {
         let loaders = Loaders::new(&config.loaders);
-        let networks = config.nfs.networks.iter();
-        let networks = networks
-            .map(|(address, len)| Network::new((*address).into(), *len))
-            .collect();
-        let exports = ExportFs::new(HandleKey::new(site_key.0), networks);
+        let exports = ExportFs::new(HandleKey::new(site_key.0), access(&config));
         exports.publish(images.export());
         Arc::new(Self {
             config,
@@ -142,6 +138,34 @@ impl Daemon {
             differ.checked_shr(host_bits).unwrap_or(0) == 0
         });
         on_link.map(|served| served.dns.clone()).unwrap_or_default()
+    }
+}
+
+/// Who may use which export.
+fn access(config: &config::Config) -> Access {
+    let networks = |networks: &[(Ipv4Addr, u8)]| -> Vec<Network> {
+        let networks = networks.iter();
+        networks
+            .map(|(address, len)| Network::new((*address).into(), *len))
+            .collect()
+    };
+    let images = config.images.iter();
+    let limited = images.filter(|(_, image)| !image.networks.is_empty());
+    let folders = config.exports.iter();
+    Access {
+        networks: networks(&config.nfs.networks),
+        images: limited
+            .map(|(name, image)| (name.clone(), networks(&image.networks)))
+            .collect(),
+        folders: folders
+            .map(|(name, export)| {
+                Folder::new(
+                    name.clone(),
+                    export.folder.clone(),
+                    networks(&export.networks),
+                )
+            })
+            .collect(),
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::daemon::Daemon;
-use crate::export::{ExportSnapshot, ExportedGeneration};
+use crate::export::ExportedGeneration;
 
 /// How often the catalogue is looked at for a new publication.
 const POLL: Duration = Duration::from_secs(1);
@@ -121,13 +121,11 @@ impl Images {
     }
 
     /// The same for NFS.
-    pub fn export(&self) -> ExportSnapshot {
-        ExportSnapshot::new(
-            self.generations
-                .iter()
-                .map(|generation| generation.root.clone())
-                .collect(),
-        )
+    pub fn export(&self) -> Vec<ExportedGeneration> {
+        let generations = self.generations.iter();
+        generations
+            .map(|generation| generation.root.clone())
+            .collect()
     }
 
     fn currents(&self) -> Vec<(&ImageName, GenerationId, bool)> {

@@ -106,6 +106,19 @@ pub(crate) fn mac(text: &str) -> Result<MacAddr, Fault> {
     Ok(mac)
 }
 
+/// The name of an exported folder: what an image may be called too.
+pub(crate) fn export(text: &str) -> Result<String, Fault> {
+    if text.parse::<ImageName>().is_ok() {
+        return Ok(text.to_owned());
+    }
+    let fault = Fault::new(
+        Code::BadExportName,
+        format!("`{}` cannot be the name of an export", short(text)),
+        "clients mount it by this name, which is 1 to 63 of a-z, 0-9, '.', '_' and '-'",
+    );
+    Err(fault.help("write a name like `data`, and the path as its `folder`"))
+}
+
 /// An image name.
 pub(crate) fn image(text: &str) -> Result<ImageName, Fault> {
     text.parse::<ImageName>().map_err(|error| {

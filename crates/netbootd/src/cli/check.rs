@@ -65,6 +65,7 @@ pub fn run(loaded: &Loaded, file: Option<&Path>) -> anyhow::Result<()> {
     misfits.iter().for_each(|misfit| eprintln!("{misfit}"));
     loaders(loaded);
     images(loaded);
+    exports(loaded);
     let errors = misfits
         .iter()
         .filter(|misfit| misfit.severity == Severity::Error)
@@ -252,5 +253,21 @@ fn images(loaded: &Loaded) {
             }
         }
         Err(error) => println!("  cannot be read: {error:#}"),
+    }
+}
+
+fn exports(loaded: &Loaded) {
+    if loaded.config.exports.is_empty() {
+        return;
+    }
+    println!("\nfolders for clients to mount:");
+    for (name, export) in &loaded.config.exports {
+        // The daemon serves a folder that comes later.
+        let state = match std::fs::metadata(&export.folder) {
+            Ok(folder) if folder.is_dir() => "",
+            Ok(_) => ": not a folder",
+            Err(_) => ": not there, or not for this user to see",
+        };
+        println!("  /exports/{name:<11} {}{state}", export.folder.display());
     }
 }

@@ -1,16 +1,20 @@
 //! The exported file system, as the `nfs` crate asks for it.
 
 use std::fs::File;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use model::ImageName;
 use nfs::{
-    Attributes, DirEntry, Export, FileHandle, FileRange, FileToken, FsStat, ReadOnlyFs, Status,
+    Attributes, DirEntry, Export, FileHandle, FileKind, FileRange, FileToken, FsStat, ReadOnlyFs,
+    Status,
 };
 use squashfs::{Inode, InodeKind, InodeRef};
 
+use super::access::{Access, holds};
+use super::folder::{FileId, Folder, FolderId, Listed};
 use super::handle::{Handle, HandleKey};
 use super::namespace::{Directory, Target};
 use super::network::Network;
@@ -22,8 +26,9 @@ use super::tree;
 #[derive(Debug)]
 pub struct ExportFs {
     key: HandleKey,
-    /// Who may; empty means everybody.
-    networks: Vec<Network>,
+    access: Access,
+    /// Whether everybody may use everything.
+    open: bool,
     snapshot: ArcSwap<ExportSnapshot>,
 }
 
@@ -32,21 +37,32 @@ pub(super) enum Node<'a> {
     Directory(&'a Directory),
     Image(&'a ExportedGeneration),
     Tree(&'a ExportedGeneration, InodeRef),
+    File(&'a Folder, FileId),
 }
 
 impl ExportFs {
-    /// A file system without images, for the clients of these networks (none given: for all).
-    pub fn new(key: HandleKey, networks: Vec<Network>) -> Self {
+    /// A file system without images as yet, for those who may.
+    pub fn new(key: HandleKey, access: Access) -> Self {
+        let snapshot = ExportSnapshot::new(Vec::new(), &access.folders);
         Self {
             key,
-            networks,
-            snapshot: ArcSwap::default(),
+            open: access.is_open(),
+            access,
+            snapshot: ArcSwap::from_pointee(snapshot),
         }
     }
 
-    /// Exports `snapshot` from the next call on. Calls under way finish with what they began with.
-    pub fn publish(&self, snapshot: ExportSnapshot) {
+    /// Exports these generations from the next call on. Calls under way finish with what they began
+    /// with.
+    pub fn publish(&self, generations: Vec<ExportedGeneration>) {
+        let snapshot = ExportSnapshot::new(generations, &self.access.folders);
         self.snapshot.store(Arc::new(snapshot));
+    }
+
+    /// Whether an image's own list of networks, if it has one, lets this address have it.
+    pub fn may_have(&self, image: &ImageName, address: IpAddr) -> bool {
+        let networks = self.access.images.get(image);
+        networks.is_none_or(|networks| holds(networks, address))
     }
 
     /// The open file behind the token of a [`FileRange`]; `None` if its generation has just been
@@ -56,7 +72,7 @@ impl ExportFs {
     }
 
     fn node<'a>(
-        &self,
+        &'a self,
         snapshot: &'a ExportSnapshot,
         handle: &FileHandle,
     ) -> Result<Node<'a>, Status> {
@@ -66,8 +82,56 @@ impl ExportFs {
             Handle::TreeInode(id, inode) => snapshot
                 .generation(id)
                 .map(|generation| Node::Tree(generation, inode)),
+            Handle::File(folder, file) => self.folder(folder).map(|it| Node::File(it, file)),
         };
         found.ok_or(Status::Stale)
+    }
+
+    fn folder(&self, id: FolderId) -> Option<&Folder> {
+        self.access.folders.iter().find(|folder| folder.id() == id)
+    }
+
+    /// What an entry of the namespace leads to.
+    pub(super) fn target<'a>(
+        &'a self,
+        snapshot: &'a ExportSnapshot,
+        target: Target,
+    ) -> Result<Node<'a>, Status> {
+        match target {
+            Target::Directory(path) => snapshot.namespace.get(path).map(Node::Directory),
+            Target::Image(id) => snapshot.generation(id).map(Node::Image),
+            Target::Root(id) => snapshot
+                .generation(id)
+                .map(|generation| Node::Tree(generation, generation.archive.root_ref())),
+            Target::Folder(id) => match self.folder(id) {
+                Some(folder) => Some(Node::File(folder, folder.root_id()?)),
+                None => None,
+            },
+        }
+        .ok_or(Status::Stale)
+    }
+
+    /// Whether an address may use what a handle names.
+    fn may(&self, snapshot: &ExportSnapshot, address: IpAddr, handle: Handle) -> bool {
+        let networks = match handle {
+            Handle::Directory(path) => match snapshot.namespace.get(path) {
+                Some(Directory {
+                    image: Some(image), ..
+                }) => self.access.image_networks(image),
+                _ => return self.access.anything(address),
+            },
+            // Two images with the same content: who may have one has the other.
+            Handle::ImageFile(id) | Handle::TreeInode(id, _) => {
+                let mut images = snapshot.generations().iter().filter(|image| image.id == id);
+                return images.any(|image| holds(self.access.image_networks(&image.name), address))
+                    || snapshot.generation(id).is_none() && self.access.anything(address);
+            }
+            Handle::File(folder, _) => match self.folder(folder) {
+                Some(folder) => self.access.folder_networks(folder),
+                None => return self.access.anything(address),
+            },
+        };
+        holds(networks, address)
     }
 
     pub(super) fn handle(&self, node: &Node<'_>) -> FileHandle {
@@ -75,23 +139,12 @@ impl ExportFs {
             Node::Directory(directory) => Handle::Directory(directory.path),
             Node::Image(generation) => Handle::ImageFile(generation.id),
             Node::Tree(generation, inode) => Handle::TreeInode(generation.id, *inode),
+            Node::File(folder, file) => Handle::File(folder.id(), *file),
         })
     }
 }
 
-impl<'a> Node<'a> {
-    /// What an entry of the namespace leads to.
-    pub(super) fn target(snapshot: &'a ExportSnapshot, target: Target) -> Result<Self, Status> {
-        match target {
-            Target::Directory(path) => snapshot.namespace.get(path).map(Node::Directory),
-            Target::Image(id) => snapshot.generation(id).map(Node::Image),
-            Target::Root(id) => snapshot
-                .generation(id)
-                .map(|generation| Node::Tree(generation, generation.archive.root_ref())),
-        }
-        .ok_or(Status::Stale)
-    }
-
+impl Node<'_> {
     pub(super) fn attributes(&self) -> Result<Attributes, Status> {
         match self {
             Node::Directory(directory) => Ok(directory.attributes()),
@@ -99,6 +152,7 @@ impl<'a> Node<'a> {
             Node::Tree(generation, inode) => {
                 inode_at(generation, *inode).map(|inode| tree::attributes(generation, &inode))
             }
+            Node::File(folder, file) => folder.attributes(*file),
         }
     }
 }
@@ -112,13 +166,16 @@ pub(super) fn inode_at(generation: &ExportedGeneration, inode: InodeRef) -> Resu
 
 impl ReadOnlyFs for ExportFs {
     fn mount(&self, client: SocketAddr, path: &[u8]) -> Result<FileHandle, Status> {
-        if !self.may(client) {
-            return Err(Status::Access);
-        }
         let snapshot = self.snapshot.load();
-        let mut node = Node::target(&snapshot, Target::Directory(snapshot.namespace.root()))?;
+        let mut node = self.target(&snapshot, Target::Directory(snapshot.namespace.root()))?;
         let mut rest = path;
-        while let Node::Directory(directory) = node {
+        loop {
+            if !self.allowed(client, &self.handle(&node)) {
+                return Err(Status::Access);
+            }
+            let Node::Directory(directory) = node else {
+                break;
+            };
             rest = rest.strip_prefix(b"/").unwrap_or(rest);
             if rest.is_empty() {
                 return Ok(self.handle(&node));
@@ -126,11 +183,25 @@ impl ReadOnlyFs for ExportFs {
             let end = rest.iter().position(|byte| *byte == b'/');
             let (name, behind) = rest.split_at(end.unwrap_or(rest.len()));
             let entry = directory.find(name).ok_or(Status::NoEnt)?;
-            node = Node::target(&snapshot, entry.target)?;
+            node = self.target(&snapshot, entry.target)?;
             rest = behind;
         }
-        let Node::Tree(generation, _) = node else {
-            return Err(Status::NotDir);
+        let generation = match node {
+            Node::Tree(generation, _) => generation,
+            Node::File(folder, root) => {
+                let names = rest
+                    .split(|byte| *byte == b'/')
+                    .filter(|name| !name.is_empty());
+                let mut file = root;
+                for name in names {
+                    file = folder.lookup(file, name)?.0;
+                }
+                return match folder.attributes(file)?.kind {
+                    FileKind::Directory => Ok(self.handle(&Node::File(folder, file))),
+                    _ => Err(Status::NotDir),
+                };
+            }
+            _ => return Err(Status::NotDir),
         };
         let inode = generation
             .archive
@@ -144,29 +215,39 @@ impl ReadOnlyFs for ExportFs {
     }
 
     fn exports(&self, client: SocketAddr) -> Vec<Export> {
-        if !self.may(client) {
+        let address = client.ip();
+        if !self.access.anything(address) {
             return Vec::new();
         }
         let snapshot = self.snapshot.load();
-        let mut paths = vec!["/".to_owned()];
+        let mut exports = vec![export("/".to_owned(), &self.access.networks)];
         for generation in snapshot.generations() {
-            if generation.current {
-                paths.push(format!("/images/{}", generation.name));
-                paths.push(format!("/roots/{}", generation.name));
+            let networks = self.access.image_networks(&generation.name);
+            if generation.current && holds(networks, address) {
+                exports.push(export(format!("/images/{}", generation.name), networks));
+                exports.push(export(format!("/roots/{}", generation.name), networks));
             }
         }
-        paths.sort();
-        paths.dedup();
-        let networks: Vec<String> = self.networks.iter().map(ToString::to_string).collect();
-        let export = |path| Export {
-            path,
-            networks: networks.clone(),
-        };
-        paths.into_iter().map(export).collect()
+        for folder in &self.access.folders {
+            let networks = self.access.folder_networks(folder);
+            if holds(networks, address) {
+                exports.push(export(format!("/exports/{}", folder.name()), networks));
+            }
+        }
+        exports.sort_by(|one, other| one.path.cmp(&other.path));
+        exports.dedup_by(|one, other| one.path == other.path);
+        exports
     }
 
-    fn allowed(&self, client: SocketAddr, _handle: &FileHandle) -> bool {
-        self.may(client)
+    fn allowed(&self, client: SocketAddr, handle: &FileHandle) -> bool {
+        if self.open {
+            return true;
+        }
+        match self.key.decode(handle) {
+            Ok(handle) => self.may(&self.snapshot.load(), client.ip(), handle),
+            // Who may use anything is told that this handle is none.
+            Err(_) => self.access.anything(client.ip()),
+        }
     }
 
     fn attributes(&self, handle: &FileHandle) -> Result<Attributes, Status> {
@@ -189,7 +270,7 @@ impl ReadOnlyFs for ExportFs {
                     b".." => Target::Directory(directory.parent),
                     name => directory.find(name).ok_or(Status::NoEnt)?.target,
                 };
-                Node::target(&snapshot, target)?
+                self.target(&snapshot, target)?
             }
             Node::Tree(generation, dir) => {
                 let dir = inode_at(generation, dir)?;
@@ -197,14 +278,20 @@ impl ReadOnlyFs for ExportFs {
                 let handle = self.handle(&Node::Tree(generation, inode.reference));
                 return Ok((handle, tree::attributes(generation, &inode)));
             }
+            Node::File(folder, directory) => {
+                let (file, attributes) = folder.lookup(directory, name)?;
+                return Ok((self.handle(&Node::File(folder, file)), attributes));
+            }
         };
         Ok((self.handle(&found), found.attributes()?))
     }
 
     fn read_link(&self, link: &FileHandle) -> Result<Vec<u8>, Status> {
         let snapshot = self.snapshot.load();
-        let Node::Tree(generation, inode) = self.node(&snapshot, link)? else {
-            return Err(Status::Inval);
+        let (generation, inode) = match self.node(&snapshot, link)? {
+            Node::Tree(generation, inode) => (generation, inode),
+            Node::File(folder, file) => return folder.read_link(file),
+            _ => return Err(Status::Inval),
         };
         let inode = inode_at(generation, inode)?;
         generation
@@ -227,6 +314,11 @@ impl ReadOnlyFs for ExportFs {
                 self.list_namespace(&snapshot, directory, cookie, visit, plus)
             }
             Node::Tree(generation, dir) => self.list_tree(generation, dir, cookie, visit, plus),
+            Node::File(folder, directory) => {
+                let handle = |file| self.handle(&Node::File(folder, file));
+                let mut show = |listed: Listed<'_>| visit(listed.entry(handle));
+                folder.read_dir(directory, cookie, &mut show, plus)
+            }
         }
     }
 
@@ -252,6 +344,7 @@ impl ReadOnlyFs for ExportFs {
                     .map_err(|error| tree::failed(generation, &error))?;
                 Ok(offset.saturating_add(count as u64) >= inode.size)
             }
+            Node::File(folder, file) => folder.read(file, offset, count, out),
         }
     }
 
@@ -287,6 +380,7 @@ impl ReadOnlyFs for ExportFs {
                     files: superblock.inode_count.into(),
                 }
             }
+            Node::File(folder, _) => folder.fs_stat()?,
             Node::Directory(_) | Node::Image(_) => FsStat {
                 bytes: snapshot.generations().iter().map(|image| image.len).sum(),
                 files: snapshot.generations().len() as u64,
@@ -295,13 +389,11 @@ impl ReadOnlyFs for ExportFs {
     }
 }
 
-impl ExportFs {
-    fn may(&self, client: SocketAddr) -> bool {
-        self.networks.is_empty()
-            || self
-                .networks
-                .iter()
-                .any(|network| network.contains(client.ip()))
+/// One line of the list of exports.
+fn export(path: String, networks: &[Network]) -> Export {
+    Export {
+        path,
+        networks: networks.iter().map(ToString::to_string).collect(),
     }
 }
 

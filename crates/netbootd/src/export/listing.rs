@@ -34,14 +34,15 @@ impl ExportFs {
             if at <= cookie {
                 continue;
             }
-            let node = Node::target(snapshot, target)?;
-            let attributes = node.attributes().ok();
+            // A folder that is not there is shown all the same.
+            let node = self.target(snapshot, target).ok();
+            let attributes = node.as_ref().and_then(|node| node.attributes().ok());
             let room = visit(DirEntry {
                 fileid: attributes
                     .map_or_else(|| namespace::number(&[name.as_bytes()]), |a| a.fileid),
                 name: name.as_bytes(),
                 cookie: at,
-                handle: plus.then(|| self.handle(&node)),
+                handle: node.filter(|_| plus).map(|node| self.handle(&node)),
                 attributes: attributes.filter(|_| plus),
             });
             if !room {

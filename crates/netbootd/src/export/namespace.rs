@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use model::GenerationId;
+use model::{GenerationId, ImageName};
 use nfs::{Attributes, FileKind, Time};
 use siphasher::sip::SipHasher24;
 use siphasher::sip128::SipHasher24 as SipHasher128;
 
+use super::folder::{Folder, FolderId};
 use super::handle::PathHash;
 use super::snapshot::ExportedGeneration;
 
@@ -24,6 +25,8 @@ pub(super) struct Directory {
     pub(super) parent: PathHash,
     /// In the order of their cookies.
     pub(super) entries: Vec<Entry>,
+    /// The image that it belongs to, if it does to one alone.
+    pub(super) image: Option<ImageName>,
     mtime: Time,
 }
 
@@ -43,6 +46,7 @@ pub(super) enum Target {
     Directory(PathHash),
     Image(GenerationId),
     Root(GenerationId),
+    Folder(FolderId),
 }
 
 /// Number of the file system that holds these directories, and the image files in them.
@@ -66,7 +70,7 @@ fn hash(path: &str) -> PathHash {
 }
 
 impl Namespace {
-    pub(super) fn new(generations: &[ExportedGeneration]) -> Self {
+    pub(super) fn new(generations: &[ExportedGeneration], folders: &[Folder]) -> Self {
         let mut namespace = Self(HashMap::new());
         let mut listings: BTreeMap<String, BTreeMap<String, (Target, u32)>> = BTreeMap::new();
         let mut add = |directory: &str, name: &str, target: Target, made: u32| {
@@ -100,11 +104,18 @@ impl Namespace {
                 add("/roots", name.as_str(), Target::Root(id), made);
             }
         }
+        for folder in folders {
+            add("/", "exports", Target::Directory(hash("/exports")), 0);
+            add("/exports", folder.name(), Target::Folder(folder.id()), 0);
+        }
         for empty in ["/images", "/roots"] {
             listings.entry(empty.to_owned()).or_default();
         }
         for (path, listing) in listings {
-            let directory = Directory::new(&path, listing);
+            let mut directory = Directory::new(&path, listing);
+            let below = path.strip_prefix("/images/");
+            let image = below.and_then(|names| names.split('/').next()?.parse().ok());
+            directory.image = image;
             namespace.0.insert(directory.path, directory);
         }
         namespace
@@ -143,6 +154,7 @@ impl Directory {
             path: hash(path),
             parent: hash(parent),
             entries,
+            image: None,
             mtime: Time {
                 seconds,
                 nanos: (state % 1_000_000_000) as u32,

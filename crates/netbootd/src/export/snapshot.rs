@@ -12,6 +12,7 @@ use model::{GenerationId, ImageName};
 use nfs::FileToken;
 use squashfs::{Archive, Caches, ReadAt};
 
+use super::folder::Folder;
 use super::namespace::Namespace;
 
 /// A published generation, open. Cloning shares the open file and what is cached of it.
@@ -121,7 +122,7 @@ impl ReadAt for ImageFile {
 
 /// All that is exported at one moment. Made when an image is published or removed, never changed.
 #[derive(Debug)]
-pub struct ExportSnapshot {
+pub(super) struct ExportSnapshot {
     generations: Vec<ExportedGeneration>,
     by_id: HashMap<GenerationId, usize>,
     by_token: HashMap<FileToken, usize>,
@@ -129,36 +130,30 @@ pub struct ExportSnapshot {
 }
 
 impl ExportSnapshot {
-    /// Exports these generations. Two images with the same content have the same generation; of two
-    /// generations of one image that both claim to be current, the first is.
-    pub fn new(generations: Vec<ExportedGeneration>) -> Self {
+    /// Exports these generations, and folders beside them. Two images with the same content have the
+    /// same generation; of two generations of one image that both claim to be current, the first is.
+    pub(super) fn new(generations: Vec<ExportedGeneration>, folders: &[Folder]) -> Self {
         let numbered = || generations.iter().enumerate();
         Self {
             by_id: numbered().map(|(at, one)| (one.id, at)).collect(),
             by_token: numbered().map(|(at, one)| (one.token(), at)).collect(),
-            namespace: Namespace::new(&generations),
+            namespace: Namespace::new(&generations, folders),
             generations,
         }
     }
 
     /// All generations, in the order in which they were given.
-    pub fn generations(&self) -> &[ExportedGeneration] {
+    pub(super) fn generations(&self) -> &[ExportedGeneration] {
         &self.generations
     }
 
     /// The generation with this id: to take it over, open, into the next snapshot.
-    pub fn generation(&self, id: GenerationId) -> Option<&ExportedGeneration> {
+    pub(super) fn generation(&self, id: GenerationId) -> Option<&ExportedGeneration> {
         self.generations.get(*self.by_id.get(&id)?)
     }
 
     /// The open file behind a token of an [`nfs::FileRange`].
-    pub fn file(&self, token: FileToken) -> Option<&Arc<File>> {
+    pub(super) fn file(&self, token: FileToken) -> Option<&Arc<File>> {
         Some(&self.generations.get(*self.by_token.get(&token)?)?.file)
-    }
-}
-
-impl Default for ExportSnapshot {
-    fn default() -> Self {
-        Self::new(Vec::new())
     }
 }

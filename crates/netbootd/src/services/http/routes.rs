@@ -42,7 +42,7 @@ impl Handler for Routes<'_> {
             }
             (_, ["loader", name]) => self.loader(name, request),
             (_, ["images", name, generation, file]) => {
-                self.image_file(name, generation, file, request)
+                self.image_file(name, generation, file, peer, request)
             }
             (_, ["client", mac, "overlay.cpio"]) => self.overlay(mac, peer, request),
             (_, [""]) => Some(Answer::text(
@@ -176,9 +176,13 @@ impl Routes<'_> {
         name: &str,
         generation: &str,
         file: &str,
+        peer: SocketAddrV4,
         request: &Request,
     ) -> Option<Answer> {
         let (name, id): (ImageName, GenerationId) = (name.parse().ok()?, generation.parse().ok()?);
+        if !self.daemon.exports.may_have(&name, (*peer.ip()).into()) {
+            return Some(Answer::text(403, "this image is not for your network"));
+        }
         let images = self.daemon.images.load();
         let generation = images.generation(&name, id)?;
         let opened = match file {
