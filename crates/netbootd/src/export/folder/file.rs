@@ -29,13 +29,17 @@ impl File {
         self.fd.as_fd()
     }
 
+    /// Whether its file system tells times of birth.
+    pub(super) fn tells_birth(&self) -> bool {
+        self.stat.stx_mask & StatxFlags::BTIME.bits() != 0
+    }
+
     pub(super) fn id(&self) -> FileId {
-        let has_birth = self.stat.stx_mask & StatxFlags::BTIME.bits() != 0;
         let born = &self.stat.stx_btime;
         let nanos = born.tv_sec.wrapping_mul(1_000_000_000) as u64;
         FileId {
             inode: self.stat.stx_ino,
-            born: if has_birth {
+            born: if self.tells_birth() {
                 nanos.wrapping_add(born.tv_nsec.into())
             } else {
                 0

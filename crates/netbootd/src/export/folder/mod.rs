@@ -96,7 +96,7 @@ impl Folder {
             Status::Io
         })?;
         // Where inodes are used again and tell no birth, a handle could lead to another's file.
-        if root.id().born == 0 && !is_read_only(&root)? {
+        if !root.tells_birth() && !is_read_only(&root)? {
             self.report(&"its file system can be written and tells no times of birth, by which handles tell a file from a later one");
             return Err(Status::Io);
         }
