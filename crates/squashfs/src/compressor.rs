@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Mutex;
 
 use crate::error::Error;
+use crate::lzo;
 
 /// What an image's blocks are compressed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,6 +13,8 @@ pub enum Compressor {
     Gzip,
     /// xz streams.
     Xz,
+    /// Bare LZO1X blocks.
+    Lzo,
     /// Bare lz4 blocks.
     Lz4,
     /// Zstandard frames (RFC 8878).
@@ -23,6 +26,7 @@ impl fmt::Display for Compressor {
         f.write_str(match self {
             Self::Gzip => "gzip",
             Self::Xz => "xz",
+            Self::Lzo => "lzo",
             Self::Lz4 => "lz4",
             Self::Zstd => "zstd",
         })
@@ -34,11 +38,11 @@ impl Compressor {
     pub(crate) fn from_id(id: u16) -> Result<Self, Error> {
         match id {
             1 => Ok(Self::Gzip),
+            3 => Ok(Self::Lzo),
             4 => Ok(Self::Xz),
             5 => Ok(Self::Lz4),
             6 => Ok(Self::Zstd),
             2 => Err(unsupported("lzma")),
-            3 => Err(unsupported("lzo")),
             other => Err(Error::not_an_image(format!("compressor number {other}"))),
         }
     }
@@ -73,6 +77,7 @@ impl Compressor {
                     Err(_) => Err("bad xz stream"),
                 }
             }
+            Self::Lzo => lzo::decompress(stored, limit),
             Self::Lz4 => {
                 let mut out = vec![0; limit];
                 let len = lz4_flex::block::decompress_into(stored, &mut out)
@@ -102,7 +107,7 @@ const XZ_MEMORY: u64 = 8 << 20;
 fn unsupported(name: &str) -> Error {
     Error::Unsupported {
         what: format!(
-            "it is compressed with {name}; gzip, xz, lz4 and zstd can be read (make it again with `mksquashfs -comp zstd`)"
+            "it is compressed with {name}; gzip, xz, lzo, lz4 and zstd can be read (make it again with `mksquashfs -comp zstd`)"
         ),
     }
 }

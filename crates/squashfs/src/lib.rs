@@ -32,6 +32,7 @@ mod data;
 mod directory;
 mod error;
 mod inode;
+mod lzo;
 mod read_at;
 mod resolve;
 mod superblock;
