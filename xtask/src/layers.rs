@@ -43,8 +43,12 @@ const fn with_unsafe(layer: Layer) -> Layer {
     }
 }
 
+/// The crate that all tests may import, and nothing else may.
+pub(crate) const FUZZ: &str = "fuzz";
+
 /// Every crate of ours, lowest layer first.
 pub(crate) const LAYERS: &[Layer] = &[
+    layer(FUZZ, &[]),
     compute("model", &[]),
     compute("dhcp", &["model"]),
     compute("tftp", &["model"]),

@@ -11,6 +11,7 @@ mod build;
 mod check;
 mod command;
 mod demo;
+mod fuzz;
 mod lab;
 mod layers;
 mod packages;
@@ -45,6 +46,8 @@ enum Task {
     /// Measures netbootd beside its peers and prints a row for each figure
     #[command(subcommand)]
     Bench(bench::Bench),
+    /// Throws changed inputs at one of the parsers for as long as one likes
+    Fuzz(fuzz::Arguments),
     /// From nothing to a diskless machine's login prompt: the README's first command
     Demo(demo::Arguments),
     /// Installs the Debian packages that the labs need, and nothing that is there already
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Task::Lab(arguments) => lab::one(&arguments),
         Task::Boot(arguments) => boot::machine(&arguments),
         Task::Bench(bench) => bench::run(&bench),
+        Task::Fuzz(arguments) => fuzz::target(&arguments),
         Task::Demo(arguments) => demo::all(&arguments),
         Task::Install(arguments) => packages::all(&arguments),
     };

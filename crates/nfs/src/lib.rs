@@ -20,6 +20,8 @@
 
 mod endpoint;
 mod fs;
+#[cfg(test)]
+mod fuzzing;
 mod handle;
 mod mount;
 mod nfs3;

@@ -110,6 +110,13 @@ impl HandleKey {
         }
     }
 
+    /// A handle that says `bytes`, with its check as it should be.
+    #[cfg(test)]
+    pub(super) fn sealed(&self, bytes: &[u8]) -> Option<FileHandle> {
+        let said = bytes.get(..CHECKED)?;
+        FileHandle::new(&[said, &self.check(said)].concat())
+    }
+
     fn check(&self, bytes: &[u8]) -> [u8; 8] {
         SipHasher24::new_with_key(&self.0).hash(bytes).to_be_bytes()
     }

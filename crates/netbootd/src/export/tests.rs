@@ -12,6 +12,7 @@ use squashfs::Caches;
 use super::{Access, ExportFs, ExportedGeneration, HandleKey};
 
 mod access;
+mod fuzzing;
 
 const KEY: [u8; 16] = *b"sixteen bytes!!!";
 const OLD: GenerationId = GenerationId([1; 16]);
