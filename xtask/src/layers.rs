@@ -97,7 +97,15 @@ pub(crate) const WALLS: &[Wall] = &[
     wall("socket2", &["net", "netbootd"]),
     wall(
         "rustix",
-        &["net", "init", "image", "store", "netbootd", "integration"],
+        &[
+            "net",
+            "init",
+            "image",
+            "store",
+            "netbootd",
+            "integration",
+            "xtask",
+        ],
     ),
     wall("dhcproto", &["dhcp"]),
     wall("hickory-proto", &["dns", "netbootd"]),

@@ -5,6 +5,7 @@
 //! means that something could not be measured. A figure is the median of its rounds.
 
 mod boot;
+mod nfs;
 mod rows;
 
 use anyhow::Result;
@@ -14,11 +15,18 @@ use anyhow::Result;
 pub(crate) enum Bench {
     /// Power-on to login prompt: netbootd, what an operator has today, and the best that is known
     Boot(boot::Arguments),
+    /// READs and metadata over NFS: netbootd, nfs-ganesha, and a server of the crate nfsserve
+    Nfs(nfs::Arguments),
+    /// The load of `nfs`, which starts it itself
+    #[command(hide = true)]
+    NfsClient(nfs::ClientArguments),
 }
 
 /// Measures, and prints the rows.
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Boot(arguments) => boot::measure(arguments),
+        Bench::Nfs(arguments) => nfs::measure(arguments),
+        Bench::NfsClient(arguments) => nfs::client(arguments),
     }
 }
