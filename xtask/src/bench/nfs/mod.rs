@@ -82,7 +82,12 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
     let image = subject::image(&root)?;
     warm(&[image])?;
     let tree = list(&root)?;
-    warm(&tree.iter().map(|(path, _)| path.clone()).collect::<Vec<_>>())?;
+    warm(
+        &tree
+            .iter()
+            .map(|(path, _)| path.clone())
+            .collect::<Vec<_>>(),
+    )?;
 
     let mut serving = Vec::new();
     for subject in subjects {

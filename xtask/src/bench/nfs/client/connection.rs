@@ -112,10 +112,10 @@ impl Connection {
         let mut out = Vec::new();
         loop {
             out.clear();
-            let since = Instant::now();
             while pending.len() < depth
                 && let Some(call) = next()
             {
+                let since = Instant::now();
                 self.xid = self.xid.wrapping_add(1);
                 wire::call(&mut out, self.xid, wire::NFS, call.number, &call.arguments);
                 pending.push(Pending {
@@ -149,7 +149,10 @@ impl Connection {
         match call.data {
             Some(wanted) => {
                 let count = wire::read_count(record)?;
-                ensure!(count == wanted, "{count} bytes where {wanted} were asked for");
+                ensure!(
+                    count == wanted,
+                    "{count} bytes where {wanted} were asked for"
+                );
                 brought.bytes += u64::from(count);
             }
             None => {
@@ -159,7 +162,9 @@ impl Connection {
         self.skip(4 + len)?;
         brought.calls += 1;
         let took = call.since.elapsed().as_micros();
-        brought.latencies.push(u32::try_from(took).unwrap_or(u32::MAX));
+        brought
+            .latencies
+            .push(u32::try_from(took).unwrap_or(u32::MAX));
         Ok(())
     }
 
