@@ -30,6 +30,20 @@ pub struct Facts {
     pub root: Option<RootMode>,
     /// The boot token handed to it.
     pub token: Option<String>,
+    /// Which drivers it gets.
+    pub drivers: Drivers,
+}
+
+/// Which drivers of network cards come to a client with its initrd.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Drivers {
+    /// Those for the card that it booted from, when the image has them apart.
+    #[default]
+    OfItsCard,
+    /// It was sent only those of its card, in this attempt.
+    SentOfItsCard,
+    /// All: with those of its card alone it was never heard of again.
+    All,
 }
 
 /// One attempt to boot, from the first DISCOVER to the running system.
@@ -69,6 +83,15 @@ impl Attempt {
     /// When the attempt began, in milliseconds of Unix time.
     pub fn began(&self) -> u64 {
         self.steps.first().map_or(self.last_seen, |step| step.at)
+    }
+
+    /// Which drivers the client's next attempt begins with.
+    pub(crate) fn drivers_next(&self) -> Drivers {
+        match self.facts.drivers {
+            Drivers::SentOfItsCard if self.stage() < Some(Stage::Init) => Drivers::All,
+            Drivers::SentOfItsCard => Drivers::OfItsCard,
+            same => same,
+        }
     }
 
     /// Whether a DISCOVER at `now` from `firmware` begins another attempt.

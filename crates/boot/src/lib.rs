@@ -18,7 +18,7 @@ mod site;
 mod timelines;
 mod verdict;
 
-pub use attempt::{Attempt, Facts, Step};
+pub use attempt::{Attempt, Drivers, Facts, Step};
 pub use identity::SiteKey;
 pub use site::{BootPlan, Choice, ClientSettings, Plan, PublishedImage, Site};
 pub use timelines::{ClientStatus, Outcome, Reached, StepStatus, Stopped, Timelines};

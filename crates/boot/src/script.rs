@@ -9,6 +9,8 @@ pub struct Script<'a> {
     pub arguments: &'a BootArguments,
     /// The operator's words for the kernel command line.
     pub kernel_arguments: &'a str,
+    /// Asks for the initrd with all drivers, not only those of the card that iPXE uses.
+    pub all_drivers: bool,
 }
 
 impl Script<'_> {
@@ -26,11 +28,15 @@ impl Script<'_> {
         } else {
             " "
         };
+        let card = match self.all_drivers {
+            true => "",
+            false => "?card=${netX/busid:hexraw}",
+        };
         format!(
             "#!ipxe\n\
              echo netbootd: {image} {generation} for ${{netX/mac}}\n\
              kernel {files}/vmlinuz initrd=initrd.img {words}{space}{extra} || goto failed\n\
-             initrd --name initrd.img {files}/initrd.img || goto failed\n\
+             initrd --name initrd.img {files}/initrd.img{card} || goto failed\n\
              boot || goto failed\n\
              :failed\n\
              echo netbootd: this did not work (iPXE error ${{errno}}); trying again in 5 seconds\n\
@@ -99,6 +105,7 @@ mod tests {
         let text = Script {
             arguments: &arguments,
             kernel_arguments: "console=ttyS0",
+            all_drivers: false,
         }
         .render();
         let generation = "ab".repeat(16);
@@ -108,7 +115,7 @@ mod tests {
         );
         assert!(text.contains(&kernel), "{text}");
         assert!(text.contains(&format!(
-            "/images/demo/{generation}/initrd.img || goto failed"
+            "/images/demo/{generation}/initrd.img?card=${{netX/busid:hexraw}} || goto failed"
         )));
         assert!(text.contains("netbootd.ip=${netX/ip}"));
         assert!(text.contains(" console=ttyS0 || goto failed"));
@@ -120,8 +127,10 @@ mod tests {
         let text = Script {
             arguments: &arguments,
             kernel_arguments: "",
+            all_drivers: true,
         }
         .render();
+        assert!(!text.contains("card="));
         assert_eq!(text.matches("http://192.168.67.1:8067/").count(), 3);
     }
 

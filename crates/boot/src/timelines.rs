@@ -81,6 +81,7 @@ impl Timelines {
             // The address and name of a client outlive its boots.
             attempt.facts.address = earlier.facts.address;
             attempt.facts.hostname.clone_from(&earlier.facts.hostname);
+            attempt.facts.drivers = earlier.drivers_next();
         }
         if attempts.len() == KEPT_ATTEMPTS {
             attempts.remove(0);
@@ -324,6 +325,7 @@ impl ClientStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Drivers;
 
     const PC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
     const UEFI: (Firmware, ClientArch) = (Firmware::UefiPxe, ClientArch::UefiX64);
@@ -401,6 +403,25 @@ mod tests {
         assert!(status.verdict.contains("connection refused"));
         timelines.reached(400, PC, Stage::Mounted, "");
         assert_eq!(timelines.status(500)[0].outcome, Outcome::Booting);
+    }
+
+    #[test]
+    fn a_client_that_is_lost_with_the_drivers_of_its_card_gets_all_from_then_on() {
+        let mut timelines = Timelines::default();
+        let mut boot = |last| {
+            discover(&mut timelines, 0, IPXE);
+            timelines.reached(0, PC, Stage::Script, "");
+            let drivers = timelines.current(PC).unwrap().facts.drivers;
+            if drivers != Drivers::All {
+                timelines.learn(PC, |facts| facts.drivers = Drivers::SentOfItsCard);
+            }
+            timelines.reached(0, PC, last, "");
+            drivers
+        };
+        assert_eq!(boot(Stage::Init), Drivers::OfItsCard);
+        assert_eq!(boot(Stage::Initrd), Drivers::OfItsCard);
+        assert_eq!(boot(Stage::Init), Drivers::All);
+        assert_eq!(boot(Stage::Init), Drivers::All);
     }
 
     #[test]

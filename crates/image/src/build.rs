@@ -153,6 +153,8 @@ fn attempt(
             root: record(summary.bytes, &summary.sha256),
             kernel: record(vmlinuz.0, &vmlinuz.1),
             initrd: record(initrd.report.packed, &initrd.sha256),
+            drivers: Some(initrd.drivers),
+            driver_index: Some(initrd.driver_index),
         },
         root: RootRecord {
             compression: compression_name(compression).to_owned(),

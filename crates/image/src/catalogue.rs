@@ -1,7 +1,7 @@
 //! The images on disk, each in immutable generations.
 //!
 //! ```text
-//! <state>/images/<name>/<generation>/{root.squashfs,vmlinuz,initrd.img,manifest.json}
+//! <state>/images/<name>/<generation>/{root.squashfs,vmlinuz,initrd.img,drivers.img,drivers.json,manifest.json}
 //!                      /current  -> <generation>      what new clients boot
 //!                      /previous -> <generation>      what they booted before
 //!                      /.tmp-<pid>/                   a build that is under way

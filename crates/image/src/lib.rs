@@ -29,6 +29,10 @@ pub const ROOT_FILE: &str = "root.squashfs";
 pub const KERNEL_FILE: &str = "vmlinuz";
 /// Our initrd.
 pub const INITRD_FILE: &str = "initrd.img";
+/// The drivers of our initrd, each for itself, and their index, [`initrd::DriverIndex`] as JSON.
+pub const DRIVERS_FILE: &str = "drivers.img";
+/// See [`DRIVERS_FILE`].
+pub const DRIVER_INDEX_FILE: &str = "drivers.json";
 /// What is written down about a generation, [`manifest::Manifest`] as JSON.
 pub const MANIFEST_FILE: &str = "manifest.json";
 

@@ -17,7 +17,7 @@ pub struct Manifest {
     pub format: u32,
     /// The image.
     pub name: ImageName,
-    /// Derived from the content of the three files, see [`generation_id`].
+    /// Derived from the content of root, kernel and initrd, see [`generation_id`].
     pub generation: GenerationId,
     /// When it was built, seconds since 1970.
     pub created: u64,
@@ -27,7 +27,7 @@ pub struct Manifest {
     pub built_by: String,
     /// The kernel.
     pub kernel: KernelRecord,
-    /// The three files.
+    /// Its files.
     pub files: Files,
     /// What is in `root.squashfs`.
     pub root: RootRecord,
@@ -62,17 +62,26 @@ pub struct Files {
     pub kernel: FileRecord,
     /// `initrd.img`.
     pub initrd: FileRecord,
+    /// `drivers.img`; generations of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drivers: Option<FileRecord>,
+    /// `drivers.json`, the index of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver_index: Option<FileRecord>,
 }
 
 impl Files {
     /// Name and record of each.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &FileRecord)> {
-        [
-            (crate::ROOT_FILE, &self.root),
-            (crate::KERNEL_FILE, &self.kernel),
-            (crate::INITRD_FILE, &self.initrd),
-        ]
-        .into_iter()
+        let files = [
+            (crate::ROOT_FILE, Some(&self.root)),
+            (crate::KERNEL_FILE, Some(&self.kernel)),
+            (crate::INITRD_FILE, Some(&self.initrd)),
+            (crate::DRIVERS_FILE, self.drivers.as_ref()),
+            (crate::DRIVER_INDEX_FILE, self.driver_index.as_ref()),
+        ];
+        let there = files.into_iter();
+        there.filter_map(|(name, record)| Some((name, record?)))
     }
 }
 
@@ -114,7 +123,7 @@ pub struct LeftOut {
 }
 
 /// The generation that these contents make: the first 16 bytes of the SHA-256 of the three SHA-256
-/// in this order.
+/// in this order. (The drivers apart are the initrd's own, in another shape.)
 pub fn generation_id(root: [u8; 32], kernel: [u8; 32], initrd: [u8; 32]) -> GenerationId {
     let digest = Sha256::new()
         .chain_update(root)

@@ -70,7 +70,7 @@ fn with_modules<'scope>(
     // While the card's driver loads and its link comes up, the file systems load beside it.
     let mode = arguments.root;
     let file_systems = scope.spawn(move || mount::load_modules(mode, modules));
-    let card = network::find(arguments.mac, modules);
+    let card = network::find(arguments.mac, modules)?;
     arguments.network = Some(network::bring_up(&card, &arguments));
 
     let reporter = Reporter::start(&arguments);

@@ -123,6 +123,8 @@ impl Index {
 pub(crate) enum LoadError {
     /// Neither in the initrd nor in the kernel.
     Absent(String),
+    /// The initrd was made for a machine with another network card.
+    LeftOut(String),
     /// The kernel refused the file.
     Refused(String, io::Error),
 }
@@ -133,6 +135,10 @@ impl std::fmt::Display for LoadError {
             Self::Absent(name) => write!(
                 f,
                 "module {name} is neither in the initrd nor built into the kernel"
+            ),
+            Self::LeftOut(name) => write!(
+                f,
+                "module {name} is not in this initrd, which holds the drivers of one network card"
             ),
             Self::Refused(name, error) => {
                 write!(f, "the kernel refused module {name}: {error}")
@@ -177,6 +183,12 @@ impl Modules {
     /// Whether the initrd holds any module at all for this kernel.
     pub(crate) fn is_empty(&self) -> bool {
         self.index.files.is_empty()
+    }
+
+    /// Whether the server left drivers out, for it knew which network card this machine has.
+    pub(crate) fn some_left_out(&self) -> bool {
+        let mut files = self.index.files.values();
+        files.any(|(file, _)| !self.folder.join(file).exists())
     }
 
     /// Where they are looked for.
@@ -248,7 +260,10 @@ impl Modules {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
         states.insert(name.to_owned(), state);
         self.changed.notify_all();
-        result.map_err(|error| LoadError::Refused(name.to_owned(), error))
+        result.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => LoadError::LeftOut(name.to_owned()),
+            _ => LoadError::Refused(name.to_owned(), error),
+        })
     }
 
     fn insert(&self, file: &str, parameters: &str) -> io::Result<()> {
@@ -344,6 +359,26 @@ mod tests {
         assert!(modules("").load("squashfs").is_ok());
         let error = modules("").load("floppy").unwrap_err().to_string();
         assert!(error.contains("module floppy is neither"), "{error}");
+    }
+
+    #[test]
+    fn a_driver_that_the_server_left_out_is_told_from_one_that_does_not_exist() {
+        let folder = tempfile_folder();
+        let mut modules = modules("");
+        modules.folder.clone_from(&folder);
+        let error = modules.load("libphy").unwrap_err().to_string();
+        assert!(error.contains("one network card"), "{error}");
+        assert!(modules.some_left_out());
+        modules.index.files.retain(|name, _| name == "libphy");
+        fs::create_dir_all(folder.join("kernel/net")).unwrap();
+        fs::write(folder.join("kernel/net/libphy.ko"), "").unwrap();
+        assert!(!modules.some_left_out());
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    fn tempfile_folder() -> PathBuf {
+        let name = format!("netbootd-init-modules-{}", std::process::id());
+        std::env::temp_dir().join(name)
     }
 
     #[test]

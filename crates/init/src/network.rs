@@ -17,6 +17,9 @@ const STEP: Duration = Duration::from_millis(20);
 /// After this much waiting the person is told what is missing, and then again now and then.
 const PATIENCE: Duration = Duration::from_secs(3);
 const REMINDER: Duration = Duration::from_secs(15);
+/// After this long without the card, a machine that was given the drivers of one card alone
+/// restarts: the server then gives it all of them.
+const LONGEST_WITH_FEW: Duration = Duration::from_secs(30);
 
 /// An interface of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,8 +44,9 @@ impl Interface {
     }
 }
 
-/// Loads drivers until the card with this MAC is there, however long that takes.
-pub(crate) fn find(mac: MacAddr, modules: &Modules) -> Interface {
+/// Loads drivers until the card with this MAC is there, however long that takes. An error when it
+/// does not come and there are drivers that the server left out.
+pub(crate) fn find(mac: MacAddr, modules: &Modules) -> Result<Interface, String> {
     let started = Instant::now();
     let mut devices = Devices::listen();
     let mut waiting = devices.present();
@@ -58,7 +62,7 @@ pub(crate) fn find(mac: MacAddr, modules: &Modules) -> Interface {
                 interface.name,
                 interface.driver()
             );
-            return interface;
+            return Ok(interface);
         }
         let pause = if waiting.is_empty() {
             STEP * 10
@@ -74,9 +78,15 @@ pub(crate) fn find(mac: MacAddr, modules: &Modules) -> Interface {
                 "waiting for the network card with address {mac}; {}",
                 cards()
             );
-            say!(
-                "  if it never comes, its driver may be missing from the image: rebuild the image with all drivers"
-            );
+            if !modules.some_left_out() {
+                say!(
+                    "  if it never comes, its driver may be missing from the image: rebuild the image with all drivers"
+                );
+            } else if started.elapsed() >= LONGEST_WITH_FEW {
+                return Err(format!(
+                    "the network card with address {mac} did not come up with the drivers that the server chose for it; at the next start it gives all"
+                ));
+            }
             // An event may have been lost, and some buses announce nothing.
             waiting.extend(devices.present());
         }

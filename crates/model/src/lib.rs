@@ -8,6 +8,7 @@ mod arch;
 mod boot_arguments;
 mod mac;
 mod name;
+mod pci;
 mod report;
 mod stage;
 
@@ -15,5 +16,6 @@ pub use arch::{ClientArch, Firmware};
 pub use boot_arguments::{BootArguments, BootArgumentsError, ClientNetwork, RootMode};
 pub use mac::{MacAddr, ParseMacError};
 pub use name::{GenerationId, ImageName, ParseGenerationError, ParseImageNameError};
+pub use pci::{NotPci, PciId};
 pub use report::{Report, ReportError};
 pub use stage::Stage;

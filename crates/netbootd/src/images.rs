@@ -16,6 +16,7 @@ use tracing::{info, warn};
 
 use crate::daemon::Daemon;
 use crate::export::ExportedGeneration;
+use crate::initrd::Initrd;
 
 /// How often the catalogue is looked at for a new publication.
 const POLL: Duration = Duration::from_secs(1);
@@ -34,8 +35,8 @@ pub struct Generation {
     pub current: bool,
     /// `vmlinuz`
     pub kernel: Arc<File>,
-    /// `initrd.img`
-    pub initrd: Arc<File>,
+    /// `initrd.img`, and its drivers apart.
+    pub initrd: Arc<Initrd>,
     /// `root.squashfs`, as a file and as a tree.
     pub root: ExportedGeneration,
 }
@@ -170,7 +171,7 @@ fn open_generation(
         id,
         current,
         kernel: file("vmlinuz")?,
-        initrd: file("initrd.img")?,
+        initrd: Arc::new(Initrd::open(&entry.folder)?),
         root,
     })
 }

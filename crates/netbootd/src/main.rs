@@ -11,6 +11,7 @@ mod control;
 mod daemon;
 mod export;
 mod images;
+mod initrd;
 mod leases;
 mod links;
 mod loaders;
@@ -19,6 +20,7 @@ mod overlay;
 mod run;
 mod serve_link;
 mod services;
+mod slice;
 
 use clap::Parser;
 

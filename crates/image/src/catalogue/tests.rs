@@ -49,6 +49,8 @@ impl State {
                 root: record(content),
                 kernel: record("k"),
                 initrd: record("i"),
+                drivers: None,
+                driver_index: None,
             },
             root: RootRecord {
                 compression: "zstd".into(),

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::str::FromStr;
 
 use super::InitrdError;
+use super::parts::FOLLOWERS;
 use crate::modules::{Closure, Error, Modinfo, Modules};
 
 /// Which network cards the clients have.
@@ -57,7 +58,7 @@ const BUSES: [&str; 8] = [
 ];
 /// The chips between a network card and its socket; a card without its driver for them may get no
 /// link or a slow one. `init` loads the one that it sees.
-const PHYS: [&str; 1] = ["kernel/drivers/net/phy/*"];
+pub(super) const PHYS: [&str; 1] = ["kernel/drivers/net/phy/*"];
 
 /// Modules in those folders that no machine boots from: mobile telephones and modems, cables
 /// between two computers, switch chips, offload of storage.
@@ -88,8 +89,18 @@ const NOT_A_CARD: [&str; 22] = [
 
 /// Drivers whose cards do nothing until they are given firmware from a file. (Others have it in
 /// flash, or do without.)
-const NEEDS_FIRMWARE: [&str; 9] = [
-    "acenic", "bna", "bnx2", "bnx2x", "kaweth", "qed", "starfire", "tehuti", "typhoon",
+const NEEDS_FIRMWARE: [&str; 11] = [
+    "acenic",
+    "bna",
+    "bnx2",
+    "bnx2x",
+    "kaweth",
+    "liquidio",
+    "liquidio_vf",
+    "qed",
+    "starfire",
+    "tehuti",
+    "typhoon",
 ];
 
 /// The chosen modules and what to tell about the choice.
@@ -158,6 +169,11 @@ pub(super) fn choose(
             for name in BUSES.into_iter().chain(modules.below(&PHYS)) {
                 closure.add(modules, name)?;
             }
+        }
+    }
+    for (first, follower) in FOLLOWERS {
+        if closure.contains(first) {
+            closure.add(modules, follower)?;
         }
     }
     Ok(Chosen { closure, notes })

@@ -19,6 +19,8 @@ pub(super) struct Firmware<'a> {
     folders: [String; 4],
     /// Name below `lib/firmware`, to the path in the tree.
     files: BTreeMap<String, String>,
+    /// Module, to the names of its files.
+    of_module: BTreeMap<String, BTreeSet<String>>,
     missing: BTreeSet<String>,
     missing_list: Vec<String>,
 }
@@ -34,6 +36,7 @@ impl<'a> Firmware<'a> {
                 "lib/firmware".to_owned(),
             ],
             files: BTreeMap::new(),
+            of_module: BTreeMap::new(),
             missing: BTreeSet::new(),
             missing_list: Vec::new(),
         }
@@ -58,6 +61,8 @@ impl<'a> Firmware<'a> {
                 found_any = true;
                 total += size;
                 if total <= DRIVER_MAX {
+                    let of_module = self.of_module.entry(module.to_owned()).or_default();
+                    of_module.insert(name.clone());
                     self.files.insert(name, path);
                 }
             }
@@ -73,16 +78,20 @@ impl<'a> Firmware<'a> {
         &self.missing_list
     }
 
-    /// Every file, sorted by name, unpacked.
-    pub(super) fn files(&self) -> impl Iterator<Item = (&str, Result<Vec<u8>, InitrdError>)> {
-        self.files.iter().map(|(name, path)| {
-            let content = self
-                .tree
-                .read(path, FILE_MAX)
-                .and_then(|bytes| decompress(path, bytes, FILE_MAX))
-                .map_err(|error| InitrdError::Firmware(path.clone(), error));
-            (name.as_str(), content)
-        })
+    /// The files that one module names, sorted by name, unpacked.
+    pub(super) fn files_of(
+        &self,
+        module: &str,
+    ) -> impl Iterator<Item = (&str, Result<Vec<u8>, InitrdError>)> {
+        let names = self.of_module.get(module).into_iter().flatten();
+        names.filter_map(|name| Some((name.as_str(), self.content(self.files.get(name)?))))
+    }
+
+    fn content(&self, path: &str) -> Result<Vec<u8>, InitrdError> {
+        self.tree
+            .read(path, FILE_MAX)
+            .and_then(|bytes| decompress(path, bytes, FILE_MAX))
+            .map_err(|error| InitrdError::Firmware(path.to_owned(), error))
     }
 
     /// Name, path and size of the files that a name from a module, perhaps with `*` in its last

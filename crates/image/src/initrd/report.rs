@@ -29,7 +29,11 @@ pub struct Report {
     pub packing: Packing,
     /// Bytes of the file.
     pub packed: u64,
-    /// Bytes of the archive in it.
+    /// Bytes of its first archive, which a client gets without the second when `drivers.img` has
+    /// its driver. 0 in generations that were built without that file.
+    #[serde(default)]
+    pub base: u64,
+    /// Bytes of the archives in it.
     pub unpacked: u64,
     /// Our program.
     pub init: Part,

@@ -21,7 +21,7 @@ impl Lab {
             .module("kernel/drivers/block/loop.ko", &[])
             .module(
                 "kernel/drivers/net/ethernet/intel/e1000e.ko",
-                &["alias=pci:1"],
+                &["alias=pci:v00008086d000010D3sv*sd*bc*sc*i*"],
             )
             .module(
                 "kernel/drivers/net/ethernet/realtek/r8169.ko",
@@ -29,6 +29,7 @@ impl Lab {
                     "firmware=rtl_nic/a.fw",
                     "firmware=rtl_nic/gone.fw",
                     "depends=libphy",
+                    "alias=pci:v000010ECd00008168sv*sd*bc*sc*i*",
                 ],
             )
             .module(
@@ -81,11 +82,24 @@ impl Lab {
             let mut packed = Vec::new();
             let report = plan.write(&mut packed).unwrap();
             assert_eq!(report.packed, packed.len() as u64);
-            let archive = zstd::decode_all(&packed[..]).unwrap();
-            assert_eq!(report.unpacked, archive.len() as u64);
-            (names(&archive), plan.notes().to_vec())
+            let (base, rest) = packed.split_at(report.base as usize);
+            let (base, rest) = (unpack(base), unpack(rest));
+            assert_eq!(report.unpacked, (base.len() + rest.len()) as u64);
+            let names = [names(&base), names(&rest)].concat();
+            (names, plan.notes().to_vec())
         })
     }
+}
+
+/// One archive, with what fills it up to four bytes.
+fn unpack(packed: &[u8]) -> Vec<u8> {
+    assert_eq!(packed.len() % 4, 0);
+    let mut decoder = zstd::stream::read::Decoder::new(packed)
+        .unwrap()
+        .single_frame();
+    let mut archive = Vec::new();
+    io::Read::read_to_end(&mut decoder, &mut archive).unwrap();
+    archive
 }
 
 /// The names in a newc archive, read as the kernel reads it.
@@ -159,4 +173,43 @@ fn a_kernel_that_cannot_be_booted_over_the_network_is_refused() {
 fn a_kernel_without_nfs_is_told_what_still_works() {
     let (_, notes) = Lab::new().without("kernel/fs/nfsv3.ko").list("all");
     assert!(notes[0].contains("root = \"ram\""), "{notes:?}");
+}
+
+/// What a client with `card` unpacks of `drivers.img`.
+fn drivers_for(card: &str) -> Option<Vec<String>> {
+    Lab::new().with("all", |plan| {
+        let mut packed = Vec::new();
+        let index = plan.unwrap().write_drivers(1000, &mut packed).unwrap();
+        assert_eq!(index.base, 1000);
+        let ranges = index.for_card(card.parse().unwrap())?;
+        let mut found = Vec::new();
+        for part in index.parts.values() {
+            let inside = |range: &std::ops::Range<u64>| range.contains(&part.offset);
+            if ranges.iter().any(inside) {
+                let range = part.offset as usize..(part.offset + part.bytes) as usize;
+                found.extend(names(&unpack(&packed[range])));
+            }
+        }
+        found.retain(|name| name.ends_with(".ko") || name.ends_with(".fw"));
+        Some(found)
+    })
+}
+
+#[test]
+fn a_known_card_gets_its_driver_with_firmware_and_chips_and_no_other() {
+    let drivers = "lib/modules/6.1/kernel/drivers/net";
+    assert_eq!(
+        drivers_for("8086:10d3").unwrap(),
+        [format!("{drivers}/ethernet/intel/e1000e.ko")]
+    );
+    assert_eq!(
+        drivers_for("10ec:8168").unwrap(),
+        [
+            format!("{drivers}/phy/libphy.ko"),
+            format!("{drivers}/phy/realtek.ko"),
+            format!("{drivers}/ethernet/realtek/r8169.ko"),
+            "lib/firmware/rtl_nic/a.fw".to_owned(),
+        ]
+    );
+    assert_eq!(drivers_for("14e4:1657"), None);
 }

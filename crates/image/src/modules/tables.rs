@@ -19,8 +19,9 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// The tables for the modules in `closure`.
-    pub fn of(modules: &Modules<'_>, closure: &Closure) -> Self {
+    /// The tables for the modules in `closure`. `followers` are pairs of modules of which the
+    /// second is to be loaded after the first, though neither says so.
+    pub fn of(modules: &Modules<'_>, closure: &Closure, followers: &[(&str, &str)]) -> Self {
         let path = |name: &str| modules.path(name).map(installed_path).unwrap_or_default();
         let mut tables = Self::default();
         for (name, modinfo) in closure.iter() {
@@ -38,6 +39,12 @@ impl Tables {
             for soft in modinfo.softdeps() {
                 let _ = writeln!(tables.softdep, "softdep {name} {soft}");
             }
+        }
+        let both = |(first, follower): &&(&str, &str)| {
+            closure.contains(first) && closure.contains(follower)
+        };
+        for (first, follower) in followers.iter().filter(both) {
+            let _ = writeln!(tables.softdep, "softdep {first} post: {follower}");
         }
         for path in modules.builtin() {
             let _ = writeln!(tables.builtin, "{path}");
@@ -70,7 +77,9 @@ mod tests {
             .put("modules.builtin", b"kernel/net/packet/af_packet.ko\n");
         let tree = source.tree();
         let modules = Modules::open(&tree, "lib/modules/6.1").unwrap();
-        let tables = Tables::of(&modules, &Closure::of(&modules, ["r8169"]).unwrap());
+        let closure = Closure::of(&modules, ["r8169"]).unwrap();
+        let followers = [("libphy", "mdio"), ("mdio", "gone")];
+        let tables = Tables::of(&modules, &closure, &followers);
         assert_eq!(
             tables.dep,
             "kernel/net/libphy.ko:\n\
@@ -79,7 +88,10 @@ mod tests {
              kernel/net/realtek.ko: kernel/net/libphy.ko\n"
         );
         assert_eq!(tables.alias, "alias mdio:1 realtek\n");
-        assert_eq!(tables.softdep, "softdep r8169 pre: realtek\n");
+        assert_eq!(
+            tables.softdep,
+            "softdep r8169 pre: realtek\nsoftdep libphy post: mdio\n"
+        );
         assert_eq!(tables.builtin, "kernel/net/packet/af_packet.ko\n");
     }
 

@@ -1,21 +1,18 @@
 //! What goes back: a head, and bytes from memory or from a file.
 
-use std::fs::File;
-use std::sync::Arc;
+use crate::slice::Slice;
 
 /// The body of an answer.
 #[derive(Debug)]
 pub enum Body {
     /// Bytes made for this answer.
     Bytes(Vec<u8>),
-    /// Part of an open file, sent without a copy in user space.
-    File {
-        /// The file.
-        file: Arc<File>,
-        /// First byte.
-        start: u64,
-        /// Number of bytes.
-        len: u64,
+    /// Parts of open files, one behind the other, sent without a copy in user space.
+    Files {
+        /// The parts.
+        parts: Vec<Slice>,
+        /// Whether the last byte of what was asked for is among them.
+        to_the_end: bool,
     },
 }
 
@@ -24,7 +21,7 @@ impl Body {
     pub fn len(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::File { len, .. } => *len,
+            Self::Files { parts, .. } => parts.iter().map(|part| part.len).sum(),
         }
     }
 }

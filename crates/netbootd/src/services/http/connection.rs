@@ -11,6 +11,7 @@ use tokio::time::timeout;
 
 use super::answer::{Answer, Body};
 use super::request::{MAX_HEAD, Method, Parsed, Refused, Request};
+use crate::slice::Slice;
 
 /// A head must be complete this long after its first byte.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -160,9 +161,12 @@ impl Connection {
                 head.extend_from_slice(bytes);
                 self.write(&head).await
             }
-            Body::File { file, start, len } => {
+            Body::Files { parts, .. } => {
                 self.write(&head).await?;
-                self.send_file(file, *start, *len).await
+                for part in parts {
+                    self.send_file(part).await?;
+                }
+                Ok(())
             }
         }
     }
@@ -174,8 +178,8 @@ impl Connection {
     }
 
     /// From the page cache to the socket, without passing through our memory.
-    async fn send_file(&mut self, file: &std::fs::File, start: u64, len: u64) -> io::Result<()> {
-        let (mut offset, end) = (start, start + len);
+    async fn send_file(&mut self, part: &Slice) -> io::Result<()> {
+        let (mut offset, end) = (part.start, part.start + part.len);
         while offset < end {
             timeout(STALL_TIME, self.stream.writable())
                 .await
@@ -185,7 +189,7 @@ impl Connection {
                 let stream = self.stream.as_fd();
                 Ok(rustix::fs::sendfile(
                     stream,
-                    file,
+                    &*part.file,
                     Some(&mut offset),
                     count,
                 )?)

@@ -4,6 +4,7 @@
 //! GET  /boot/<mac>.ipxe                                   the script of one client
 //! GET  /loader/<file>                                     loaders, for UEFI HTTP Boot
 //! GET  /images/<name>/<generation>/{vmlinuz,initrd.img,root.squashfs}
+//! GET  /images/<name>/<generation>/initrd.img?card=…      with the drivers of one card alone
 //! GET  /client/<mac>/overlay.cpio?token=…                 what makes this client different
 //! POST /client/<mac>/report                               how far it has come
 //! ```

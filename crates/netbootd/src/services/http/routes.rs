@@ -1,10 +1,11 @@
 //! Which path means what.
 
+use std::fs::File;
 use std::net::SocketAddrV4;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
-use boot::{Plan, script};
+use boot::{Drivers, Plan, script};
 use model::{BootArguments, GenerationId, ImageName, MacAddr, Report, Stage};
 use tracing::{debug, warn};
 
@@ -14,6 +15,7 @@ use super::range::{Part, part};
 use super::request::{Method, Request};
 use crate::daemon::{Daemon, unix_seconds};
 use crate::overlay;
+use crate::slice::Slice;
 
 /// A token unlocks the overlay for this long, in seconds.
 const TOKEN_LIFE: u64 = 300;
@@ -57,20 +59,17 @@ impl Handler for Routes<'_> {
     }
 
     fn sent(&self, peer: SocketAddrV4, request: &Request, answer: &Answer) {
-        let Body::File { file, start, len } = &answer.body else {
+        let Body::Files { to_the_end, .. } = &answer.body else {
             return;
         };
-        let reached_end = file
-            .metadata()
-            .is_ok_and(|metadata| metadata.len() == start + len);
         let stage = match request.path.rsplit('/').next() {
             Some("vmlinuz") => Stage::Kernel,
             Some("initrd.img") => Stage::Initrd,
             _ if request.path.starts_with("loader/") => Stage::Loader,
             _ => return,
         };
-        if let (true, Some(client)) = (reached_end, self.daemon.client_at(*peer.ip())) {
-            let detail = format!("{} KiB over HTTP", (start + len) / 1024);
+        if let (true, Some(client)) = (to_the_end, self.daemon.client_at(*peer.ip())) {
+            let detail = format!("{} KiB over HTTP", answer.body.len() / 1024);
             self.daemon.reached(client, stage, &detail);
         }
     }
@@ -131,9 +130,14 @@ impl Routes<'_> {
                         facts.hostname = plan.hostname.clone().or(facts.hostname.take());
                     });
                 }
+                let drivers = daemon
+                    .timelines()
+                    .current(client)
+                    .map(|now| now.facts.drivers);
                 script::Script {
                     arguments: &arguments,
                     kernel_arguments: &plan.kernel_arguments,
+                    all_drivers: drivers == Some(Drivers::All),
                 }
                 .render()
             }
@@ -162,13 +166,8 @@ impl Routes<'_> {
         } else {
             "application/octet-stream"
         };
-        Some(file_answer(
-            Arc::new(file),
-            metadata.len(),
-            &etag,
-            content_type,
-            request,
-        ))
+        let file = Slice::head(&Arc::new(file), metadata.len());
+        Some(file_answer(&[file], &etag, content_type, request))
     }
 
     fn image_file(
@@ -185,21 +184,31 @@ impl Routes<'_> {
         }
         let images = self.daemon.images.load();
         let generation = images.generation(&name, id)?;
-        let opened = match file {
-            "vmlinuz" => &generation.kernel,
-            "initrd.img" => &generation.initrd,
-            "root.squashfs" => &generation.root.file,
+        let whole = |file: &Arc<File>| Some(Slice::head(file, file.metadata().ok()?.len()));
+        let card = request.query_value("card").unwrap_or_default();
+        let mut kind = file.to_owned();
+        let parts = match file {
+            "vmlinuz" => vec![whole(&generation.kernel)?],
+            "root.squashfs" => vec![whole(&generation.root.file)?],
+            "initrd.img" => match generation.initrd.for_card(&card) {
+                Some(parts) => {
+                    kind = format!("{file}-{card}");
+                    if let (Method::Get, Some(client)) =
+                        (request.method, self.daemon.client_at(*peer.ip()))
+                    {
+                        self.daemon.learn(client, |facts| {
+                            facts.drivers = Drivers::SentOfItsCard;
+                        });
+                    }
+                    parts
+                }
+                None => vec![whole(&generation.initrd.file)?],
+            },
             _ => return None,
         };
-        let size = opened.metadata().ok()?.len();
-        let etag = format!("\"{id}-{file}\"");
-        Some(file_answer(
-            Arc::clone(opened),
-            size,
-            &etag,
-            "application/octet-stream",
-            request,
-        ))
+        let etag = format!("\"{id}-{kind}\"");
+        let content_type = "application/octet-stream";
+        Some(file_answer(&parts, &etag, content_type, request))
     }
 
     /// The files that make one client different, for `init` with a fresh token.
@@ -260,15 +269,11 @@ impl Routes<'_> {
     }
 }
 
-fn file_answer(
-    file: Arc<std::fs::File>,
-    size: u64,
-    etag: &str,
-    content_type: &str,
-    request: &Request,
-) -> Answer {
+/// What `parts` make one behind the other, or the range of it that was asked for.
+fn file_answer(parts: &[Slice], etag: &str, content_type: &str, request: &Request) -> Answer {
     let mut headers =
         format!("Content-Type: {content_type}\r\nAccept-Ranges: bytes\r\nETag: {etag}\r\n");
+    let size = parts.iter().map(|part| part.len).sum();
     let (status, start, len) = match part(
         request.range.as_deref(),
         request.if_range.as_deref(),
@@ -294,6 +299,9 @@ fn file_answer(
     Answer {
         status,
         headers,
-        body: Body::File { file, start, len },
+        body: Body::Files {
+            parts: Slice::cut(parts, start, len),
+            to_the_end: start + len == size,
+        },
     }
 }
