@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use integration::clients::dns::dig;
 use integration::clients::http::curl;
 use integration::subject::netbootd::{command, configure, state_dir};
@@ -198,6 +198,42 @@ fn one_http_connection_serves_many_requests() {
         ]);
         let said = succeed(curl)?.errors;
         ensure!(said.contains("Re-using existing connection"), "{said}");
+        Ok(())
+    });
+}
+
+#[test]
+fn a_known_card_gets_the_initrd_with_its_own_drivers_alone() {
+    in_lab(|lab| {
+        let small = roots::small()?;
+        let setup = Setup {
+            image: Some(&small),
+            ..Setup::default()
+        };
+        let _server = Server::netbootd(lab, &setup)?;
+        let client = lab.client()?;
+        client.set_address("192.168.67.7".parse()?)?;
+        let script = format!("/boot/{}.ipxe", client.mac().replace(':', "-"));
+        let script = curl(lab, &client, &script, &[])?.text();
+        let url = script
+            .split_whitespace()
+            .find_map(|word| word.strip_suffix("?card=${netX/busid:hexraw}"))
+            .with_context(|| format!("iPXE is not asked for its card: {script}"))?;
+        let get = |card: &str, words: &[&str]| -> Result<Vec<u8>> {
+            let answer = curl(lab, &client, &format!("{url}{card}"), words)?;
+            ensure!(matches!(answer.status, 200 | 206), "{}", answer.headers);
+            Ok(answer.body)
+        };
+        let whole = get("", &[])?;
+        let virtio = get("?card=011af41000", &[])?;
+        ensure!(virtio.len() < whole.len(), "all drivers: {}", virtio.len());
+        ensure!(virtio[..500_000] == whole[..500_000], "another beginning");
+        for unknown in ["?card=01ffff0001", "?card=070bda8153", "?card="] {
+            ensure!(get(unknown, &[])? == whole, "{unknown} got another initrd");
+        }
+        // A range across the place where two files meet.
+        let range = get("?card=011af41000", &["--range", "400000-"])?;
+        ensure!(range == virtio[400_000..], "another range");
         Ok(())
     });
 }
