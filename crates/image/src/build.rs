@@ -8,15 +8,19 @@
 //! What can be known to fail is found before the long work starts. A build that fails or is
 //! stopped leaves nothing behind; one that is killed leaves a draft, which the next one removes.
 
+mod compression;
+mod copy;
 mod error;
 mod initrd;
 mod packages;
+mod preview;
+mod rules;
 mod space;
 
 pub use error::BuildError;
+pub use preview::{Preview, preview};
 
 use std::fs::File;
-use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,17 +28,22 @@ use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use model::ImageName;
-use sha2::{Digest, Sha256};
 
-use crate::catalogue::{Catalogue, Draft, Published};
+use crate::catalogue::{Catalogue, Published};
+use crate::entry::Entry;
 use crate::initrd::{Drivers, Plan};
-use crate::kernel::{self, Kernel, Setting};
+use crate::kernel;
 use crate::manifest::{self, FileRecord, Files, KernelRecord, LeftOut, Manifest, RootRecord};
 use crate::progress::{Progress, Stage};
-use crate::scrub::{Action, Rule, Rules};
+use crate::scrub::{Accounts, Edited, Pattern, Rules};
+use crate::secrets::{Found, Scan};
+use crate::source::{self, Unreadable};
 use crate::squash::{self, Compression};
 use crate::tree::Directory;
-use crate::{KERNEL_FILE, ROOT_FILE, hex, source};
+use crate::{ROOT_FILE, hex};
+use compression::{compression, compression_name};
+use copy::{Hashed, copy_kernel};
+use rules::rules;
 
 /// What to build.
 #[derive(Clone, Debug)]
@@ -55,6 +64,10 @@ pub struct BuildOptions {
     pub compression: Option<Compression>,
     /// What is left out of the image.
     pub rules: Rules,
+    /// Files that may hold secrets.
+    pub allow_secrets: Vec<Pattern>,
+    /// What becomes of files that cannot be opened.
+    pub unreadable: Unreadable,
 }
 
 impl BuildOptions {
@@ -69,6 +82,8 @@ impl BuildOptions {
             drivers: Drivers::All,
             compression: None,
             rules: Rules::standard(),
+            allow_secrets: Vec::new(),
+            unreadable: Unreadable::Fail,
         }
     }
 }
@@ -108,9 +123,16 @@ fn attempt(
     let catalogue = Catalogue::open(&options.state_dir);
     let draft = catalogue.begin(&options.name)?;
     let _packages = packages::lock(&tree, progress, stop)?;
-    let source = source::Directory::open(&options.source, rules(options)?)?;
+    let rules = rules(options)?;
+    let accounts = Accounts::plan(&tree, &rules).map_err(BuildError::Accounts)?;
+    let source = source::Directory::open(&options.source, rules.clone())?
+        .with_unreadable(options.unreadable);
     progress.stage(Stage::Scan, None);
     let survey = source.survey(progress, stop)?;
+    if options.unreadable == Unreadable::Fail && survey.unreadable_count > 0 {
+        let (names, count) = (survey.unreadable, survey.unreadable_count);
+        return Err(BuildError::Unreadable(names, count));
+    }
     space::check(&options.state_dir, survey.bytes)?;
 
     let root = draft.create(ROOT_FILE)?;
@@ -121,19 +143,20 @@ fn attempt(
     };
     progress.stage(Stage::Squash, Some(survey.bytes));
     let in_vain = AtomicBool::new(false);
-    let (summary, initrd) = thread::scope(|scope| {
+    let (root, initrd) = thread::scope(|scope| {
         let initrd = scope.spawn(|| initrd::write(&catalogue, &draft, &plan, [stop, &in_vain]));
-        let mut entries = source.entries(progress);
-        let summary = squash::write(&mut entries, root, &settings, progress, stop);
-        in_vain.store(summary.is_err(), Ordering::Relaxed);
+        let entries = Edited::new(source.entries(progress), &accounts);
+        let scan = Scan::new(entries, &tree, options.allow_secrets.clone());
+        let root = write_root(scan, root, &settings, progress, stop, &in_vain);
+        in_vain.store(root.is_err(), Ordering::Relaxed);
         progress.stage(Stage::Initrd, None);
         let initrd = match initrd.join() {
             Ok(result) => result,
             Err(panic) => std::panic::resume_unwind(panic),
         };
-        (summary, initrd)
+        (root, initrd)
     });
-    let (summary, initrd) = (summary?, initrd?);
+    let ((summary, secrets), initrd) = (root?, initrd?);
     let vmlinuz = copy_kernel(&tree, &kernel, &draft, progress)?;
 
     progress.stage(Stage::Publish, None);
@@ -166,12 +189,48 @@ fn attempt(
         initrd: initrd.report,
         initrd_content: initrd.content,
         init_sha256: plan.init_sha256(),
-        left_out: survey.left_out.tallies.iter().map(left_out).collect(),
+        left_out: accounts
+            .report()
+            .tallies
+            .iter()
+            .chain(&survey.left_out.tallies)
+            .map(left_out)
+            .collect(),
+        rules: rules.iter().map(Into::into).collect(),
+        secrets: secrets.allowed,
+        unreadable: survey.unreadable,
     };
     if stop.load(Ordering::Relaxed) {
         return Err(BuildError::Stopped);
     }
     Ok(draft.publish(manifest)?)
+}
+
+/// Writes the root image of the entries that `scan` passes on. At a secret it stops writing, tells
+/// `in_vain`, and only looks for more of them.
+fn write_root<I>(
+    mut scan: Scan<'_, I>,
+    out: File,
+    settings: &squash::Options,
+    progress: &dyn Progress,
+    stop: &AtomicBool,
+    in_vain: &AtomicBool,
+) -> Result<(squash::Summary, Found), BuildError>
+where
+    I: Iterator<Item = Result<Entry, source::Error>>,
+{
+    let written = squash::write(&mut scan, out, settings, progress, stop);
+    if matches!(written, Err(squash::Error::Source(source::Error::Secret))) {
+        in_vain.store(true, Ordering::Relaxed);
+        scan.read_on(progress, stop)?;
+    } else if let Err(error) = written {
+        return Err(error.into());
+    }
+    let found = scan.finish()?;
+    if !found.refused.is_empty() {
+        return Err(BuildError::Secrets(found.refused, found.more));
+    }
+    Ok((written?, found))
 }
 
 /// The root image whose blocks are most like those of the next one.
@@ -180,99 +239,6 @@ fn previous(catalogue: &Catalogue, name: &ImageName) -> Option<Arc<File>> {
     let generation = image.current().or(image.generations.first())?;
     let file = File::open(generation.folder.join(ROOT_FILE)).ok()?;
     Some(Arc::new(file))
-}
-
-/// What was asked for, or zstd unless the kernel is known not to read it.
-fn compression(
-    options: &BuildOptions,
-    kernel: &Kernel,
-    progress: &dyn Progress,
-) -> Result<Compression, BuildError> {
-    let cannot_read = |compression: Compression| {
-        let symbol = match compression {
-            Compression::None => return false,
-            Compression::Gzip { .. } => "SQUASHFS_ZLIB",
-            Compression::Lz4 => "SQUASHFS_LZ4",
-            Compression::Xz { .. } => "SQUASHFS_XZ",
-            Compression::Zstd { .. } => "SQUASHFS_ZSTD",
-        };
-        kernel.config.setting(symbol) == Setting::Off
-    };
-    match options.compression {
-        Some(asked) if cannot_read(asked) => Err(BuildError::Compression {
-            kernel: kernel.version.clone(),
-            compression: compression_name(asked),
-        }),
-        Some(asked) => Ok(asked),
-        None if cannot_read(Compression::default()) => {
-            progress.note("the kernel cannot read zstd images; using gzip");
-            Ok(Compression::Gzip { level: 6 })
-        }
-        None => Ok(Compression::default()),
-    }
-}
-
-fn compression_name(compression: Compression) -> &'static str {
-    match compression {
-        Compression::None => "none",
-        Compression::Gzip { .. } => "gzip",
-        Compression::Lz4 => "lz4",
-        Compression::Xz { .. } => "xz",
-        Compression::Zstd { .. } => "zstd",
-    }
-}
-
-/// The rules that were asked for, and what must not be in an image whatever was asked for.
-fn rules(options: &BuildOptions) -> Result<Rules, BuildError> {
-    let mut rules = options.rules.clone().with(packages::rule());
-    let place = |path: &Path| path.canonicalize();
-    let state = place(&options.state_dir).map_err(BuildError::io(
-        "open the state directory",
-        &options.state_dir,
-    ))?;
-    let source =
-        place(&options.source).map_err(BuildError::io("open the source", &options.source))?;
-    if let Some(inside) = state.strip_prefix(&source).ok().and_then(Path::to_str)
-        && !inside.is_empty()
-    {
-        let rule = Rule::new(
-            "state-directory",
-            "the images of this server, this one among them",
-            Action::LeaveOut,
-            &[&format!("{inside}/*")],
-        );
-        if let Ok(rule) = rule {
-            rules = rules.with(rule);
-        }
-    }
-    Ok(rules)
-}
-
-fn copy_kernel(
-    tree: &Directory,
-    kernel: &Kernel,
-    draft: &Draft,
-    progress: &dyn Progress,
-) -> Result<(u64, [u8; 32]), BuildError> {
-    let from = tree.path().join(&kernel.path);
-    let mut source = tree
-        .open_file(&kernel.path)
-        .map_err(BuildError::io("read the kernel", &from))?;
-    let total = source.metadata().map(|metadata| metadata.len()).ok();
-    progress.stage(Stage::Kernel, total);
-    let mut copy = Hashed::new(draft.create(KERNEL_FILE)?);
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        let len = source
-            .read(&mut buffer)
-            .map_err(BuildError::io("read the kernel", &from))?;
-        if len == 0 {
-            return Ok(copy.finish());
-        }
-        copy.write_all(&buffer[..len])
-            .map_err(BuildError::io("write", &draft.folder().join(KERNEL_FILE)))?;
-        progress.advance(len as u64);
-    }
 }
 
 fn record(bytes: u64, sha256: &[u8; 32]) -> FileRecord {
@@ -294,40 +260,6 @@ fn left_out(tally: &crate::scrub::Tally) -> LeftOut {
 fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
-}
-
-/// A file of which the SHA-256 is known when it is written.
-struct Hashed {
-    file: File,
-    hash: Sha256,
-    bytes: u64,
-}
-
-impl Hashed {
-    fn new(file: File) -> Self {
-        Self {
-            file,
-            hash: Sha256::new(),
-            bytes: 0,
-        }
-    }
-
-    fn finish(self) -> (u64, [u8; 32]) {
-        (self.bytes, self.hash.finalize().into())
-    }
-}
-
-impl Write for Hashed {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let len = self.file.write(bytes)?;
-        self.hash.update(&bytes[..len]);
-        self.bytes += len as u64;
-        Ok(len)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
-    }
 }
 
 #[cfg(test)]

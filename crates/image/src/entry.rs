@@ -73,7 +73,8 @@ pub struct Xattr {
     pub value: Vec<u8>,
 }
 
-/// The bytes of a regular file, read in order and at most twice.
+/// The bytes of a regular file. Read in order; now and then from the beginning again, to see whether the
+/// image holds them already or a package ships them.
 pub trait Content {
     /// Fills the front of `buf` with the bytes at `offset` and answers how many there were; 0 is the end.
     ///

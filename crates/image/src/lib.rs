@@ -17,11 +17,13 @@ pub mod manifest;
 pub mod modules;
 pub mod progress;
 pub mod scrub;
+pub mod secrets;
+pub mod sizes;
 pub mod source;
 pub mod squash;
 pub mod tree;
 
-pub use build::{BuildError, BuildOptions, build};
+pub use build::{BuildError, BuildOptions, Preview, build, preview};
 
 /// The image's root file system.
 pub const ROOT_FILE: &str = "root.squashfs";

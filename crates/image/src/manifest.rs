@@ -6,6 +6,8 @@ use sha2::{Digest, Sha256};
 
 use crate::initrd;
 use crate::kernel;
+use crate::scrub::Rule;
+use crate::secrets::Secret;
 
 /// The layout of [`Manifest`]; grows when a reader of the old one would misunderstand.
 pub const FORMAT: u32 = 1;
@@ -40,6 +42,36 @@ pub struct Manifest {
     /// What of the source is not in the image.
     #[serde(default)]
     pub left_out: Vec<LeftOut>,
+    /// The rules that decided about it, in the order in which they were judged.
+    #[serde(default)]
+    pub rules: Vec<RuleRecord>,
+    /// Secrets that the operator allowed to be in the image.
+    #[serde(default)]
+    pub secrets: Vec<Secret>,
+    /// What could not be read and is not in the image, because the operator said to go on.
+    #[serde(default)]
+    pub unreadable: Vec<String>,
+}
+
+/// A rule as it was in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleRecord {
+    /// Its name.
+    pub name: String,
+    /// `keep`, `leave out`, `empty` or `edit`.
+    pub action: String,
+    /// What it was about.
+    pub patterns: Vec<String>,
+}
+
+impl From<&Rule> for RuleRecord {
+    fn from(rule: &Rule) -> Self {
+        Self {
+            name: rule.name.to_string(),
+            action: rule.action.as_str().to_owned(),
+            patterns: rule.patterns.iter().map(ToString::to_string).collect(),
+        }
+    }
 }
 
 /// The kernel of a generation.

@@ -5,6 +5,8 @@
 pub enum Stage {
     /// Counting what the source holds (unit: entries).
     Scan,
+    /// Reading the source without writing anything (unit: bytes of file content read).
+    Read,
     /// Writing `root.squashfs` (unit: bytes of file content read).
     Squash,
     /// Copying the kernel out of the source (unit: bytes).
@@ -20,6 +22,7 @@ impl Stage {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Scan => "scanning the source",
+            Self::Read => "reading the source",
             Self::Squash => "writing the root image",
             Self::Kernel => "copying the kernel",
             Self::Initrd => "writing the initrd",

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::catalogue::CatalogueError;
 use crate::initrd::InitrdError;
 use crate::kernel::FindError;
+use crate::secrets::Secret;
 use crate::{source, squash};
 
 /// Why an image was not built. Nothing was published and nothing is left over.
@@ -40,6 +41,25 @@ pub enum BuildError {
     /// The root image cannot be written.
     #[error(transparent)]
     Squash(#[from] squash::Error),
+    /// Some of the source may not be read.
+    #[error("{}", unreadable(.0, *.1))]
+    Unreadable(
+        /// The first of them.
+        Vec<String>,
+        /// How many they are.
+        u64,
+    ),
+    /// The account files cannot be read.
+    #[error("cannot read the accounts (etc/passwd and the like): {0}")]
+    Accounts(#[source] io::Error),
+    /// The image would hold secrets.
+    #[error("{}", secrets(.0, *.1))]
+    Secrets(
+        /// The first of them.
+        Vec<Secret>,
+        /// How many there are besides.
+        u64,
+    ),
     /// The catalogue cannot be used.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
@@ -73,6 +93,31 @@ pub enum BuildError {
         #[source]
         cause: io::Error,
     },
+}
+
+fn unreadable(paths: &[String], count: u64) -> String {
+    let mut text = format!("{count} names in the source cannot be read:\n");
+    list(&mut text, paths, count.saturating_sub(paths.len() as u64));
+    text + "run it as root, leave them out (--exclude PATH), or go on without them (--skip-unreadable)"
+}
+
+fn secrets(secrets: &[Secret], more: u64) -> String {
+    let mut text = "whoever can boot could read these secrets in the image:\n".to_owned();
+    list(&mut text, secrets, more);
+    text + "remove them, leave them out (--exclude PATH), or, if everybody may have them, allow them \
+            (--allow-secret PATH)"
+}
+
+/// A line for each of the first, and how many are not shown.
+fn list(text: &mut String, items: &[impl std::fmt::Display], more: u64) {
+    const SHOWN: usize = 50;
+    for item in items.iter().take(SHOWN) {
+        *text += &format!("  {item}\n");
+    }
+    let more = more + items.len().saturating_sub(SHOWN) as u64;
+    if more > 0 {
+        *text += &format!("  and {more} more\n");
+    }
 }
 
 impl BuildError {

@@ -1,10 +1,14 @@
-use std::os::unix::fs::symlink;
+use std::io;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::Mutex;
 
+use sha2::{Digest, Sha256};
+
 use super::*;
-use crate::INITRD_FILE;
 use crate::kernel::bz_image;
 use crate::modules::tests::object;
+use crate::scrub::{Action, Rule};
+use crate::{INITRD_FILE, KERNEL_FILE};
 
 /// A small Debian-like root, an init and a state directory.
 struct Lab {
@@ -239,4 +243,171 @@ fn a_full_disk_is_named_whatever_was_being_written() {
     let error = BuildError::from(crate::initrd::InitrdError::Write(full));
     let text = error.or_full(Path::new("/var/lib/netbootd")).to_string();
     assert!(text.contains("/var/lib/netbootd is full"), "{text}");
+}
+
+const NETRC: &[u8] = b"machine example.org login me password hunter2\n";
+
+#[test]
+fn a_secret_that_nobody_allowed_is_named_and_nothing_is_published() {
+    let lab = Lab::new();
+    lab.put("root/opt/app/.netrc", NETRC)
+        .put("root/usr/share/z/.netrc", NETRC);
+    let error = lab.build().unwrap_err().to_string();
+    for word in [
+        "opt/app/.netrc: a password (.netrc)",
+        "usr/share/z/.netrc",
+        "--allow-secret",
+    ] {
+        assert!(error.contains(word), "{error}");
+    }
+    assert_eq!(lab.state().len(), 1, "{:?}", lab.state());
+
+    let mut options = lab.options();
+    options.allow_secrets = vec!["opt/app/.netrc".parse().unwrap()];
+    let out = Rule::new("excluded", "asked for", Action::LeaveOut, &["usr/share/z"]).unwrap();
+    options.rules = Rules::standard().with(out);
+    let published = build(&options, &(), &AtomicBool::new(false)).unwrap();
+    let allowed: Vec<_> = published
+        .manifest
+        .secrets
+        .iter()
+        .map(|secret| &*secret.path)
+        .collect();
+    assert_eq!(allowed, ["opt/app/.netrc"]);
+    let rules = &published.manifest.rules;
+    assert!(
+        rules
+            .iter()
+            .any(|rule| rule.name == "excluded" && rule.patterns == ["usr/share/z"])
+    );
+}
+
+#[test]
+fn what_a_package_ships_is_no_secret_until_somebody_changes_it() {
+    let lab = Lab::new();
+    let sums = "6d9b1a0fe1cb19d9bbcd2ae3a9d9c3f0";
+    let digest = <md5::Md5 as Digest>::digest(NETRC);
+    let list = format!("{sums}  usr/bin/x\n{}  lib/z/.netrc\n", hex(&digest));
+    lab.put("root/usr/lib/z/.netrc", NETRC)
+        .put("root/var/lib/dpkg/info/z.md5sums", list.as_bytes());
+    lab.build().unwrap();
+    lab.put(
+        "root/usr/lib/z/.netrc",
+        b"machine example.org login me password changed\n",
+    );
+    assert!(matches!(lab.build(), Err(BuildError::Secrets(secrets, 0)) if secrets.len() == 1));
+}
+
+#[test]
+fn no_person_and_no_hash_is_in_the_image() {
+    let lab = Lab::new();
+    let hash = format!("$6$saltsalt${}", "aB./9".repeat(17) + "x");
+    lab.put(
+        "root/etc/passwd",
+        b"root:x:0:0::/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n",
+    )
+    .put(
+        "root/etc/shadow",
+        format!("root:{hash}:1::::::\nann:{hash}:1::::::\n").as_bytes(),
+    );
+    let published = lab.build().unwrap();
+    let names: Vec<_> = published
+        .manifest
+        .left_out
+        .iter()
+        .map(|left| &*left.rule)
+        .collect();
+    assert!(
+        names.contains(&"login-users") && names.contains(&"password-hashes"),
+        "{names:?}"
+    );
+
+    // Asked for, the hashes stay, and then they are secrets like any other.
+    let mut options = lab.options();
+    options.rules = Rules::standard().without("password-hashes");
+    let error = build(&options, &(), &AtomicBool::new(false)).unwrap_err();
+    assert!(
+        error.to_string().contains("etc/shadow: a password hash"),
+        "{error}"
+    );
+}
+
+/// Does something on a thread that may not read what modes forbid, as root may.
+fn without_privilege<T: Send>(what: impl FnOnce() -> T + Send) -> T {
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+    thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            let mut sets = capabilities(None).unwrap();
+            sets.effective &= !(CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH);
+            set_capabilities(None, sets).unwrap();
+            what()
+        });
+        thread.join().unwrap()
+    })
+}
+
+#[test]
+fn what_cannot_be_read_is_listed_before_the_work_or_left_out_as_asked() {
+    let lab = Lab::new();
+    lab.put("root/opt/closed", b"x")
+        .put("root/opt/folder/file", b"x");
+    for path in ["root/opt/closed", "root/opt/folder"] {
+        std::fs::set_permissions(lab.at(path), std::fs::Permissions::from_mode(0o000)).unwrap();
+    }
+    let error = without_privilege(|| lab.build().unwrap_err().to_string());
+    for word in [
+        "2 names",
+        "opt/closed\n",
+        "opt/folder\n",
+        "--skip-unreadable",
+    ] {
+        assert!(error.contains(word), "{error}");
+    }
+    assert_eq!(lab.state().len(), 1, "{:?}", lab.state());
+
+    let mut options = lab.options();
+    options.unreadable = Unreadable::Skip;
+    let published = without_privilege(|| build(&options, &(), &AtomicBool::new(false)).unwrap());
+    assert_eq!(published.manifest.unreadable, ["opt/closed", "opt/folder"]);
+    assert_eq!(
+        published.manifest.root.files + 1,
+        lab.build().unwrap().manifest.root.files - 1
+    );
+    std::fs::set_permissions(
+        lab.at("root/opt/folder"),
+        std::fs::Permissions::from_mode(0o755),
+    )
+    .unwrap();
+}
+
+#[test]
+fn a_preview_says_what_a_build_would_do_and_writes_nothing() {
+    let lab = Lab::new();
+    lab.put("root/opt/app/.netrc", NETRC)
+        .put("root/usr/share/large", &[7; 5000])
+        .put("root/home/ann/file", b"x")
+        .put("root/etc/passwd", b"ann:x:1000:1000::/home/ann:/bin/sh\n");
+    let seen = preview(&lab.options(), &(), &AtomicBool::new(false)).unwrap();
+    assert_eq!(lab.state(), [""; 0]);
+    assert_eq!(seen.kernel, Ok("6.1".to_owned()));
+    assert_eq!(seen.users, ["ann"]);
+    assert_eq!(seen.secrets.refused[0].path, "opt/app/.netrc");
+    let rules: Vec<_> = seen
+        .survey
+        .left_out
+        .tallies
+        .iter()
+        .map(|tally| &*tally.rule)
+        .collect();
+    assert!(
+        rules.contains(&"homes") && rules.contains(&"ssh-host-keys"),
+        "{rules:?}"
+    );
+    let largest = seen.sizes.largest(10);
+    assert!(
+        largest
+            .iter()
+            .any(|(path, size)| path == "usr/share" && size.bytes == 5000),
+        "{largest:?}"
+    );
 }

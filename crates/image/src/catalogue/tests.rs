@@ -63,6 +63,9 @@ impl State {
             initrd_content: String::new(),
             init_sha256: String::new(),
             left_out: Vec::new(),
+            rules: Vec::new(),
+            secrets: Vec::new(),
+            unreadable: Vec::new(),
         };
         draft.publish(manifest).unwrap()
     }

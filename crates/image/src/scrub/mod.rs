@@ -4,15 +4,32 @@
 //! machine-id), things that are only of use to it (logs, leases, swap), and things that are merely large
 //! (package archives). [`Rules`] names them; a source asks [`Rules::judge`] for each name it meets. A
 //! directory whose content is left out stays, with its mode: something is mounted there later.
+//!
+//! The account files are not left out but edited: [`Accounts`] works out what becomes of them, and
+//! [`Edited`] puts that in their place as a source's entries pass.
+//!
+//! ```
+//! use image::scrub::{Action, Nature, Rule, Rules, Verdict};
+//!
+//! let mine = Rule::new("excluded", "asked for", Action::LeaveOut, &["opt/games"]).unwrap();
+//! let rules = Rules::standard().with(mine).without("homes");
+//! let verdict = |path: &str| rules.judge(path.as_bytes(), Some(Nature::Directory));
+//! assert!(matches!(verdict("opt/games"), Verdict::LeaveOut(rule) if rule.name == "excluded"));
+//! assert_eq!(verdict("home/alice"), Verdict::Keep);
+//! ```
 
+mod accounts;
+mod edit;
 mod pattern;
 mod report;
 mod rule;
 mod standard;
 
+pub use accounts::Accounts;
+pub use edit::Edited;
 pub use pattern::{BadPattern, Pattern};
 pub use report::{ScrubReport, Tally};
-pub use rule::{Action, Only, Rule};
+pub use rule::{Action, Edit, Only, Rule};
 
 /// An ordered list of rules; the first that matches decides.
 #[derive(Clone, Debug)]
@@ -79,14 +96,33 @@ impl Rules {
 
     /// What becomes of the entry at `path`; `nature` is `None` when that cannot be told.
     pub fn judge(&self, path: &[u8], nature: Option<Nature>) -> Verdict<'_> {
-        match self.iter().find(|rule| rule.matches(path, nature)) {
-            None => Verdict::Keep,
-            Some(rule) => match rule.action {
-                Action::Keep => Verdict::Keep,
-                Action::LeaveOut => Verdict::LeaveOut(rule),
-                Action::Empty => Verdict::Empty(rule),
-            },
+        for rule in self.iter() {
+            match rule.action {
+                // Those come on top of what another rule says.
+                Action::Edit(_) => continue,
+                _ if !rule.matches(path, nature) => continue,
+                Action::Keep => return Verdict::Keep,
+                Action::LeaveOut => return Verdict::LeaveOut(rule),
+                Action::Empty => return Verdict::Empty(rule),
+            }
         }
+        Verdict::Keep
+    }
+
+    /// The rule that makes this edit to the regular file at `path`, unless a rule before it keeps
+    /// the file as it is.
+    pub fn edit(&self, path: &[u8], edit: Edit) -> Option<&Rule> {
+        self.iter()
+            .filter(|rule| rule.action == Action::Keep || rule.action == Action::Edit(edit))
+            .find(|rule| rule.matches(path, Some(Nature::File)))
+            .filter(|rule| rule.action != Action::Keep)
+    }
+
+    /// The rule of this name, and whether it is one that cannot be taken away.
+    pub fn named(&self, name: &str) -> Option<(&Rule, bool)> {
+        let required = self.required.iter().map(|rule| (rule, true));
+        let usual = self.rules.iter().map(|rule| (rule, false));
+        required.chain(usual).find(|(rule, _)| rule.name == name)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Patterns that name paths.
 
+use std::fmt;
+
 /// A path below the source's root in which `?` stands for one byte of a name, `*` for any number of them
 /// (leading dots too), and `**` for one or more whole names.
 ///
@@ -38,10 +40,25 @@ impl std::str::FromStr for Pattern {
     }
 }
 
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, name) in self.names.iter().enumerate() {
+            let slash = if index > 0 { "/" } else { "" };
+            write!(f, "{slash}{}", String::from_utf8_lossy(name))?;
+        }
+        Ok(())
+    }
+}
+
 impl Pattern {
     /// Whether the pattern names `path`, which has no leading slash.
     pub fn matches(&self, path: &[u8]) -> bool {
         !path.is_empty() && names_match(&self.names, path)
+    }
+
+    /// Whether the pattern is of one name, without a slash.
+    pub(crate) fn is_name(&self) -> bool {
+        self.names.len() == 1
     }
 }
 

@@ -13,6 +13,29 @@ pub enum Action {
     LeaveOut,
     /// Regular files become empty; anything else stays.
     Empty,
+    /// Regular files stay without some of their lines, see [`Accounts`](super::Accounts).
+    Edit(Edit),
+}
+
+impl Action {
+    /// In a word or two.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::LeaveOut => "leave out",
+            Self::Empty => "empty",
+            Self::Edit(_) => "edit",
+        }
+    }
+}
+
+/// What is taken out of the account files (`/etc/passwd`, `/etc/shadow`, `/etc/group`, …).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edit {
+    /// The accounts of people: those with a number in the login range of `/etc/login.defs`.
+    Users,
+    /// Password hashes of the accounts that stay.
+    Passwords,
 }
 
 /// Which kinds of entries a rule is about.
@@ -67,7 +90,7 @@ impl Rule {
     /// Whether the rule is about the entry at `path`.
     pub fn matches(&self, path: &[u8], nature: Option<Nature>) -> bool {
         let only = match self.action {
-            Action::Empty => Only::RegularFiles,
+            Action::Empty | Action::Edit(_) => Only::RegularFiles,
             Action::Keep | Action::LeaveOut => self.only,
         };
         let about = match only {

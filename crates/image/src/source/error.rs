@@ -16,6 +16,9 @@ pub enum Error {
         #[source]
         cause: io::Error,
     },
+    /// A secret was found that may not be in an image, see [`crate::secrets::Scan`].
+    #[error("a secret was found")]
+    Secret,
     /// The caller asked to stop.
     #[error("stopped")]
     Stopped,

@@ -29,6 +29,17 @@ pub struct Directory {
     path: PathBuf,
     root: OwnedFd,
     rules: Rules,
+    unreadable: Unreadable,
+}
+
+/// What becomes of a file or directory that cannot be opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unreadable {
+    /// It ends the build.
+    #[default]
+    Fail,
+    /// It is noted, and not in the image.
+    Skip,
 }
 
 impl Directory {
@@ -47,7 +58,15 @@ impl Directory {
             path: path.to_owned(),
             root,
             rules,
+            unreadable: Unreadable::default(),
         })
+    }
+
+    /// Says what becomes of what cannot be opened.
+    #[must_use]
+    pub fn with_unreadable(mut self, unreadable: Unreadable) -> Self {
+        self.unreadable = unreadable;
+        self
     }
 
     /// Everything that goes into the image, the root first. What the person who waits should know is told

@@ -5,15 +5,16 @@ use std::ffi::CStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{Access, AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
 
 use super::walk::{below, failed, list, nature};
 use super::{Directory, Error};
 use crate::progress::Progress;
 use crate::scrub::{Rule, ScrubReport, Verdict};
 
-/// How many names are counted below what is left out: home directories can hold millions.
-const BUDGET: u64 = 200_000;
+/// How many names are counted of what a rule leaves out: home directories can hold millions.
+const BUDGET: u64 = 100_000;
 
 /// What a source holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +25,16 @@ pub struct Survey {
     pub bytes: u64,
     /// What does not go into the image.
     pub left_out: ScrubReport,
+    /// Files and directories that should go into the image and may not be opened, at most
+    /// [`Survey::LISTED`] of them.
+    pub unreadable: Vec<String>,
+    /// How many those are.
+    pub unreadable_count: u64,
+}
+
+impl Survey {
+    /// How many unreadable names are kept.
+    pub const LISTED: usize = 1000;
 }
 
 impl Directory {
@@ -43,7 +54,6 @@ impl Directory {
                 ..Survey::default()
             },
             linked: HashSet::new(),
-            budget: BUDGET,
         };
         surveyor.list(b"", &self.root, None)?;
         Ok(surveyor.survey)
@@ -58,14 +68,13 @@ struct Surveyor<'a> {
     survey: Survey,
     /// Files of several names that were counted.
     linked: HashSet<(u64, u64)>,
-    budget: u64,
 }
 
 impl Surveyor<'_> {
     /// Counts what is in a directory; `rule` is the one that left it out, if one did.
     fn list(&mut self, path: &[u8], directory: &OwnedFd, rule: Option<&Rule>) -> Result<(), Error> {
         let names = list(directory).map_err(|errno| failed("list", path, errno))?;
-        for name in &names {
+        for name in names.iter().rev() {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Error::Stopped);
             }
@@ -85,14 +94,11 @@ impl Surveyor<'_> {
                 (None, Verdict::Keep) => None,
             };
             match rule {
-                Some(rule) if self.budget == 0 => {
+                Some(rule) if self.survey.left_out.tally(rule).entries >= BUDGET => {
                     self.survey.left_out.tally(rule).at_least = true;
                     return Ok(());
                 }
-                Some(rule) => {
-                    self.budget -= 1;
-                    self.leave_out(rule, stat.as_ref());
-                }
+                Some(rule) => self.leave_out(rule, stat.as_ref()),
                 None => {
                     self.survey.entries += 1;
                     let first = |stat: &&Stat| {
@@ -101,6 +107,9 @@ impl Surveyor<'_> {
                     self.survey.bytes += stat.as_ref().filter(first).map_or(0, bytes);
                     self.progress.advance(1);
                 }
+            }
+            if rule.is_none() {
+                self.check_access(directory, name, &path, stat.as_ref());
             }
             if let Some(stat) = stat
                 && FileType::from_raw_mode(stat.st_mode) == FileType::Directory
@@ -124,6 +133,23 @@ impl Surveyor<'_> {
         match rustix::fs::openat(directory, name, flags, Mode::empty()) {
             Ok(directory) => self.list(path, &directory, rule),
             Err(_) => Ok(()),
+        }
+    }
+
+    /// Writes down what the walk, which comes next, will not be able to open.
+    fn check_access(&mut self, directory: &OwnedFd, name: &CStr, path: &[u8], stat: Option<&Stat>) {
+        let access = match stat.map(|stat| FileType::from_raw_mode(stat.st_mode)) {
+            Some(FileType::RegularFile) => Access::READ_OK,
+            Some(FileType::Directory) => Access::READ_OK | Access::EXEC_OK,
+            _ => return,
+        };
+        let stays = stat.is_some_and(|stat| stat.st_dev == self.device);
+        let result = rustix::fs::accessat(directory, name, access, AtFlags::EACCESS);
+        if stays && matches!(result, Err(Errno::ACCESS | Errno::PERM)) {
+            self.survey.unreadable_count += 1;
+            if self.survey.unreadable.len() < Survey::LISTED {
+                self.survey.unreadable.push(crate::squash::shown(path));
+            }
         }
     }
 

@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::file::DiskFile;
 use super::xattr::{Of, Reader};
-use super::{Directory, Error};
+use super::{Directory, Error, Unreadable};
 use crate::entry::{DeviceNumber, Entry, Kind, Xattr};
 use crate::progress::Progress;
 use crate::scrub::{Nature, Verdict};
@@ -137,6 +137,14 @@ impl<'a> Entries<'a> {
         };
         let fd = match opened {
             Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return Ok(self.vanished(&path)),
+            Err(errno) if self.source.unreadable == Unreadable::Skip => {
+                let why = std::io::Error::from(errno);
+                self.note(
+                    &path,
+                    &format!("cannot be read ({why}); it is not in the image"),
+                );
+                return Ok(None);
+            }
             fd => fd.map_err(|errno| failed("open", &path, errno))?,
         };
         let stat = rustix::fs::fstat(&fd).map_err(|errno| failed("look at", &path, errno))?;
