@@ -12,6 +12,7 @@ mod compression;
 mod copy;
 mod error;
 mod initrd;
+mod open;
 mod packages;
 mod preview;
 mod rules;
@@ -37,9 +38,8 @@ use crate::manifest::{self, FileRecord, Files, KernelRecord, LeftOut, Manifest, 
 use crate::progress::{Progress, Stage};
 use crate::scrub::{Accounts, Edited, Pattern, Rules};
 use crate::secrets::{Found, Scan};
-use crate::source::{self, Unreadable};
+use crate::source::{self, SourceOptions, Unreadable};
 use crate::squash::{self, Compression};
-use crate::tree::Directory;
 use crate::{ROOT_FILE, hex};
 use compression::{compression, compression_name};
 use copy::{Hashed, copy_kernel};
@@ -50,8 +50,12 @@ use rules::rules;
 pub struct BuildOptions {
     /// Name of the image.
     pub name: ImageName,
-    /// The root folder of a Linux system; `/` is the running one.
+    /// A Linux system: a folder (`/` is the running one), or whatever else [`source::Source`] reads.
     pub source: PathBuf,
+    /// What lies over it, each over the ones before.
+    pub overlays: Vec<PathBuf>,
+    /// How the source is to be read.
+    pub source_options: SourceOptions,
     /// Where the catalogue is.
     pub state_dir: PathBuf,
     /// The static program for `/init`, see [`crate::initrd::find_init`].
@@ -76,6 +80,8 @@ impl BuildOptions {
         Self {
             name,
             source: source.to_owned(),
+            overlays: Vec::new(),
+            source_options: SourceOptions::default(),
             state_dir: state_dir.to_owned(),
             init: init.to_owned(),
             kernel: None,
@@ -85,6 +91,21 @@ impl BuildOptions {
             allow_secrets: Vec::new(),
             unreadable: Unreadable::Fail,
         }
+    }
+
+    /// The source and what lies over it.
+    fn paths(&self) -> Vec<PathBuf> {
+        let paths = std::iter::once(&self.source).chain(&self.overlays);
+        paths.cloned().collect()
+    }
+
+    fn shown_source(&self) -> String {
+        let paths = self.paths();
+        let shown: Vec<_> = paths
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        shown.join(" ")
     }
 }
 
@@ -109,24 +130,25 @@ fn attempt(
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<Published, BuildError> {
-    let tree = Directory::open(&options.source)
-        .map_err(BuildError::io("open the source", &options.source))?;
+    let rules = rules(options)?;
+    let source = open::source(options, &rules, options.unreadable, progress, stop)?;
+    let tree = source.tree();
     let kernel =
-        kernel::find(&tree, options.kernel.as_deref()).map_err(|error| BuildError::Kernel {
+        kernel::find(tree, options.kernel.as_deref()).map_err(|error| BuildError::Kernel {
             source_dir: options.source.clone(),
             error,
         })?;
     let compression = compression(options, &kernel, progress)?;
-    let plan = Plan::new(&tree, &kernel, &options.init, &options.drivers)?;
+    let plan = Plan::new(tree, &kernel, &options.init, &options.drivers)?;
     plan.notes().iter().for_each(|note| progress.note(note));
 
     let catalogue = Catalogue::open(&options.state_dir);
     let draft = catalogue.begin(&options.name)?;
-    let _packages = packages::lock(&tree, progress, stop)?;
-    let rules = rules(options)?;
-    let accounts = Accounts::plan(&tree, &rules).map_err(BuildError::Accounts)?;
-    let source = source::Directory::open(&options.source, rules.clone())?
-        .with_unreadable(options.unreadable);
+    let locked = source
+        .directory()
+        .map(|tree| packages::lock(tree, progress, stop));
+    let _packages = locked.transpose()?;
+    let accounts = Accounts::plan(tree, &rules).map_err(BuildError::Accounts)?;
     progress.stage(Stage::Scan, None);
     let survey = source.survey(progress, stop)?;
     if options.unreadable == Unreadable::Fail && survey.unreadable_count > 0 {
@@ -146,7 +168,7 @@ fn attempt(
     let (root, initrd) = thread::scope(|scope| {
         let initrd = scope.spawn(|| initrd::write(&catalogue, &draft, &plan, [stop, &in_vain]));
         let entries = Edited::new(source.entries(progress), &accounts);
-        let scan = Scan::new(entries, &tree, options.allow_secrets.clone());
+        let scan = Scan::new(entries, tree, options.allow_secrets.clone());
         let root = write_root(scan, root, &settings, progress, stop, &in_vain);
         in_vain.store(root.is_err(), Ordering::Relaxed);
         progress.stage(Stage::Initrd, None);
@@ -157,7 +179,7 @@ fn attempt(
         (root, initrd)
     });
     let ((summary, secrets), initrd) = (root?, initrd?);
-    let vmlinuz = copy_kernel(&tree, &kernel, &draft, progress)?;
+    let vmlinuz = copy_kernel(tree, &kernel, &draft, progress)?;
 
     progress.stage(Stage::Publish, None);
     let manifest = Manifest {
@@ -165,7 +187,7 @@ fn attempt(
         name: options.name.clone(),
         generation: manifest::generation_id(summary.sha256, vmlinuz.1, initrd.sha256),
         created: now(),
-        source: options.source.display().to_string(),
+        source: options.shown_source(),
         built_by: format!("netbootd {}", env!("CARGO_PKG_VERSION")),
         kernel: KernelRecord {
             version: kernel.version,

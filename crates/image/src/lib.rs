@@ -21,6 +21,7 @@ pub mod secrets;
 pub mod sizes;
 pub mod source;
 pub mod squash;
+pub mod tar;
 pub mod tree;
 
 pub use build::{BuildError, BuildOptions, Preview, build, preview};

@@ -37,6 +37,9 @@ pub trait Tree: Sync {
     /// The first `len` bytes of the regular file `path`, fewer when it is shorter.
     fn head(&self, path: &str, len: usize) -> io::Result<Vec<u8>>;
 
+    /// The regular file `path`, to be read from front to end.
+    fn reader(&self, path: &str) -> io::Result<Box<dyn io::Read + '_>>;
+
     /// `path` without links: where in the tree it really is.
     fn resolve(&self, path: &str) -> io::Result<String>;
 }

@@ -1,7 +1,8 @@
 //! The kernel as a file of its own, and files whose digest is known when they are written.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
+use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
@@ -10,20 +11,22 @@ use crate::KERNEL_FILE;
 use crate::catalogue::Draft;
 use crate::kernel::Kernel;
 use crate::progress::{Progress, Stage};
-use crate::tree::Directory;
+use crate::tree::{Kind, Tree};
 
 /// Copies the kernel into the draft: its length and SHA-256.
 pub(super) fn copy_kernel(
-    tree: &Directory,
+    tree: &dyn Tree,
     kernel: &Kernel,
     draft: &Draft,
     progress: &dyn Progress,
 ) -> Result<(u64, [u8; 32]), BuildError> {
-    let from = tree.path().join(&kernel.path);
-    let mut source = tree
-        .open_file(&kernel.path)
-        .map_err(BuildError::io("read the kernel", &from))?;
-    let total = source.metadata().map(|metadata| metadata.len()).ok();
+    let from = PathBuf::from(&kernel.path);
+    let failed = |error| BuildError::io("read the kernel", &from)(error);
+    let mut source = tree.reader(&kernel.path).map_err(failed)?;
+    let total = match tree.kind(&kernel.path).map_err(failed)? {
+        Some(Kind::File(size)) => Some(size),
+        _ => None,
+    };
     progress.stage(Stage::Kernel, total);
     let mut copy = Hashed::new(draft.create(KERNEL_FILE)?);
     let mut buffer = vec![0; 256 * 1024];

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::sync::atomic::AtomicBool;
 
-use super::{BuildError, BuildOptions, rules};
+use super::{BuildError, BuildOptions, open, rules};
 use crate::entry::Kind;
 use crate::kernel;
 use crate::progress::{Progress, Stage};
@@ -11,7 +11,6 @@ use crate::scrub::{Accounts, Edited};
 use crate::secrets::{Found, Scan};
 use crate::sizes::Sizes;
 use crate::source::{self, Survey, Unreadable};
-use crate::tree::Directory;
 
 /// What a build would make, see [`preview`].
 #[derive(Debug)]
@@ -41,12 +40,11 @@ pub fn preview(
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<Preview, BuildError> {
-    let tree = Directory::open(&options.source)
-        .map_err(BuildError::io("open the source", &options.source))?;
-    let kernel = kernel::find(&tree, options.kernel.as_deref());
     let rules = rules(options)?;
-    let accounts = Accounts::plan(&tree, &rules).map_err(BuildError::Accounts)?;
-    let source = source::Directory::open(&options.source, rules)?.with_unreadable(Unreadable::Skip);
+    let source = open::source(options, &rules, Unreadable::Skip, progress, stop)?;
+    let tree = source.tree();
+    let kernel = kernel::find(tree, options.kernel.as_deref());
+    let accounts = Accounts::plan(tree, &rules).map_err(BuildError::Accounts)?;
     progress.stage(Stage::Scan, None);
     let survey = source.survey(progress, stop)?;
 
@@ -59,7 +57,7 @@ pub fn preview(
             sizes.borrow_mut().add(&entry.path, size, 0);
         }
     });
-    let mut scan = Scan::new(entries, &tree, options.allow_secrets.clone());
+    let mut scan = Scan::new(entries, tree, options.allow_secrets.clone());
     match scan.read_on(progress, stop) {
         Err(source::Error::Stopped) => return Err(BuildError::Stopped),
         read => read?,

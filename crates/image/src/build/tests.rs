@@ -132,6 +132,38 @@ fn an_unchanged_source_is_the_same_generation_and_a_changed_one_is_not() {
 }
 
 #[test]
+fn an_archive_of_the_folder_is_the_same_generation() {
+    let lab = Lab::new();
+    let from_folder = lab.build().unwrap();
+    let tar = |arguments: &[&str]| {
+        let status = std::process::Command::new("tar")
+            .current_dir(lab.folder.path())
+            .args(arguments)
+            .status();
+        assert!(status.unwrap().success());
+    };
+    tar(&["-C", "root", "--format=pax", "-cf", "system.tar", "."]);
+    tar(&["-C", "root", "--format=pax", "-czf", "system.tar.gz", "."]);
+    for name in ["system.tar", "system.tar.gz"] {
+        let mut options = lab.options();
+        options.source = lab.at(name);
+        let published = build(&options, &(), &AtomicBool::new(false)).unwrap();
+        assert_eq!(published.generation, from_folder.generation, "{name}");
+    }
+}
+
+#[test]
+fn an_archive_that_cannot_be_used_leaves_nothing() {
+    let lab = Lab::new();
+    lab.put("bad.tar.gz", &[0x1f, 0x8b, 8, 0]);
+    let mut options = lab.options();
+    options.source = lab.at("bad.tar.gz");
+    let error = build(&options, &(), &AtomicBool::new(false)).unwrap_err();
+    assert!(error.to_string().contains("bad.tar.gz"), "{error}");
+    assert_eq!(lab.state(), [""; 0]);
+}
+
+#[test]
 fn a_damaged_initrd_is_not_taken_again() {
     let lab = Lab::new();
     let first = lab.build().unwrap();

@@ -1,4 +1,14 @@
-//! Where an image comes from: a directory, walked in order.
+//! Where an image comes from.
+//!
+//! [`Source`] tells what it is given by its content and hands out one [`Entry`] for each name, in the order that the
+//! squashfs writer wants, whatever the order in which the source has them. Nothing is unpacked to disk.
+//!
+//! | source | names | content |
+//! |---|---|---|
+//! | a directory | walked in order, none kept ([`Directory`]) | opened when its turn comes |
+//! | a tar archive on disk | gathered ([`Gathered`]) | read in place |
+//! | a tar archive that is compressed or comes through a pipe | gathered | put aside, compressed, in a file without a name |
+//! | several of them, one over the other | gathered | as above |
 //!
 //! [`Directory::entries`] hands out one [`Entry`](crate::entry::Entry) for each name, in the order that the
 //! squashfs writer wants, and opens one file at a time. What the [`Rules`] leave out is never opened.
@@ -6,8 +16,16 @@
 //! The directory may be in use. A file is as long as it was when it was opened; one that vanishes is left out
 //! and noted. Other file systems mounted below the root are not entered: their mount points stay, empty.
 
+mod archive;
 mod error;
 mod file;
+mod gathered;
+mod kind;
+mod layer;
+mod listing;
+mod open;
+mod packing;
+mod spool;
 mod survey;
 mod walk;
 mod xattr;
@@ -17,10 +35,14 @@ use std::path::{Path, PathBuf};
 use rustix::fd::OwnedFd;
 use rustix::fs::{Mode, OFlags};
 
+use crate::entry::Entry;
 use crate::progress::Progress;
 use crate::scrub::Rules;
 
 pub use error::Error;
+pub use gathered::Gathered;
+pub use kind::SourceKind;
+pub use open::{Source, SourceOptions};
 pub use survey::Survey;
 pub use walk::Entries;
 
@@ -72,6 +94,36 @@ impl Directory {
     /// Everything that goes into the image, the root first. What the person who waits should know is told
     /// to `progress`.
     pub fn entries<'a>(&'a self, progress: &'a dyn Progress) -> Entries<'a> {
-        Entries::new(self, progress)
+        Entries::new(self, progress, true)
     }
+
+    /// The same, and the root's mode is as it is.
+    fn layer_entries<'a>(&'a self, progress: &'a dyn Progress) -> Entries<'a> {
+        Entries::new(self, progress, false)
+    }
+}
+
+/// `mktemp -d` makes roots that only their owner may enter; a system in one lets nobody but root do anything.
+/// Answers whether the root's mode had to be changed.
+fn open_root(root: &mut Entry) -> bool {
+    let closed = root.mode & 0o001 == 0;
+    if closed {
+        root.mode |= 0o555;
+    }
+    closed
+}
+
+const OPENED_ROOT: &str = "/ is closed to all but its owner; in the image everybody may enter it";
+
+/// Whether a file was written to since `opened`.
+fn file_changed(file: &std::fs::File, opened: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let of = |metadata: &std::fs::Metadata| {
+        (
+            metadata.len(),
+            (metadata.mtime(), metadata.mtime_nsec()),
+            (metadata.ctime(), metadata.ctime_nsec()),
+        )
+    };
+    file.metadata().is_ok_and(|now| of(&now) != of(opened))
 }

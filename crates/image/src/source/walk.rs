@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::file::DiskFile;
 use super::xattr::{Of, Reader};
-use super::{Directory, Error, Unreadable};
+use super::{Directory, Error, OPENED_ROOT, Unreadable, open_root};
 use crate::entry::{DeviceNumber, Entry, Kind, Xattr};
 use crate::progress::Progress;
 use crate::scrub::{Nature, Verdict};
@@ -21,6 +21,8 @@ pub struct Entries<'a> {
     source: &'a Directory,
     progress: &'a dyn Progress,
     started: bool,
+    /// Whether a root that is closed is opened.
+    open_root: bool,
     /// The directories from the root to the one that is being listed.
     open: Vec<Level>,
     /// The file system that the walk stays on.
@@ -38,11 +40,12 @@ struct Level {
 }
 
 impl<'a> Entries<'a> {
-    pub(super) fn new(source: &'a Directory, progress: &'a dyn Progress) -> Self {
+    pub(super) fn new(source: &'a Directory, progress: &'a dyn Progress, open_root: bool) -> Self {
         Self {
             source,
             progress,
             started: false,
+            open_root,
             open: Vec::new(),
             device: 0,
             linked: HashMap::new(),
@@ -56,13 +59,8 @@ impl<'a> Entries<'a> {
         let stat = rustix::fs::fstat(&root).map_err(failed)?;
         self.device = stat.st_dev;
         let mut entry = self.directory(Vec::new(), root, &stat)?;
-        if entry.mode & 0o001 == 0 {
-            // `mktemp -d` makes such a directory; a system in it lets nobody but root do anything.
-            entry.mode |= 0o555;
-            self.note(
-                b"",
-                "is closed to all but its owner; in the image everybody may enter it",
-            );
+        if self.open_root && open_root(&mut entry) {
+            self.progress.note(OPENED_ROOT);
         }
         Ok(entry)
     }

@@ -125,6 +125,10 @@ impl Tree for Directory {
         Ok(bytes)
     }
 
+    fn reader(&self, path: &str) -> io::Result<Box<dyn Read + '_>> {
+        Ok(Box::new(self.open_file(path)?))
+    }
+
     fn resolve(&self, path: &str) -> io::Result<String> {
         // Where the kernel says that the descriptor is, less where it says that the root is.
         let place = |fd: &OwnedFd| {

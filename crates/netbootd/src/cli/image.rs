@@ -28,7 +28,7 @@ pub struct ImageCommand {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Makes an image of a Linux system in a folder, and lets new boots have it
+    /// Makes an image of a Linux system, and lets new boots have it
     Build(Box<build::Build>),
     /// Shows the images and their generations
     List {

@@ -9,7 +9,7 @@ use clap::Args;
 use image::BuildOptions;
 use image::initrd::{Drivers, find_init};
 use image::scrub::{Action, Pattern, Rule, Rules};
-use image::source::Unreadable;
+use image::source::{SourceKind, Unreadable};
 use image::squash::Compression;
 use indicatif::HumanBytes;
 use model::ImageName;
@@ -18,8 +18,13 @@ use super::{preview, print, progress};
 
 #[derive(Debug, Args)]
 pub(super) struct Build {
-    /// The root folder of the system; / is the running one
-    source: PathBuf,
+    /// What the system is in: a folder (/ is the running one) or a tar archive (- is the standard input); each
+    /// further one lies over those before it
+    #[arg(required = true, value_name = "SOURCE")]
+    sources: Vec<PathBuf>,
+    /// What the first source is, where its content does not tell: directory or tar
+    #[arg(long)]
+    kind: Option<SourceKind>,
     /// Name of the image [default: the folder's name; for / the machine's architecture]
     #[arg(long)]
     name: Option<ImageName>,
@@ -59,14 +64,16 @@ pub(super) struct Build {
 pub(super) fn run(build: Build, state_dir: &Path) -> anyhow::Result<()> {
     let name = match build.name {
         Some(name) => name,
-        None => default_name(&build.source)?,
+        None => default_name(&build.sources[0])?,
     };
     let exe = std::env::current_exe().ok();
     let init = match (build.dry_run, build.init) {
         (true, init) => init.unwrap_or_default(), // nothing is packed
         (false, init) => find_init(init.as_deref(), exe.as_deref())?,
     };
-    let mut options = BuildOptions::new(name, &build.source, state_dir, &init);
+    let mut options = BuildOptions::new(name, &build.sources[0], state_dir, &init);
+    options.overlays = build.sources[1..].to_vec();
+    options.source_options.kind = build.kind;
     options.kernel = build.kernel;
     options.drivers = build.drivers;
     options.compression = build.compression;
@@ -111,13 +118,22 @@ pub(super) fn run(build: Build, state_dir: &Path) -> anyhow::Result<()> {
     ))
 }
 
-/// `/` is named after the machine's architecture, as LTSP does; another folder after itself.
+/// `/` is named after the machine's architecture, as LTSP does; another folder after itself, a file after itself
+/// without its endings.
 fn default_name(source: &Path) -> anyhow::Result<ImageName> {
+    if source.as_os_str() == "-" {
+        bail!("the standard input has no name: name the image with --name");
+    }
     let source = source
         .canonicalize()
         .with_context(|| format!("cannot open the source {}", source.display()))?;
     let name = match source.file_name() {
-        Some(name) => name.to_string_lossy().into_owned(),
+        Some(name) if source.is_dir() => name.to_string_lossy().into_owned(),
+        Some(name) => {
+            let name = name.to_string_lossy();
+            let (stem, _) = name.split_once('.').unwrap_or((&name, ""));
+            stem.to_owned()
+        }
         None => rustix::system::uname()
             .machine()
             .to_string_lossy()
@@ -245,6 +261,11 @@ mod tests {
             .into_owned();
         assert_eq!(default_name(Path::new("/")).unwrap().as_str(), machine);
         assert!(default_name(Path::new("/nowhere")).is_err());
+        assert!(default_name(Path::new("-")).is_err());
+        let folder = tempfile::tempdir().unwrap();
+        let archive = folder.path().join("debian-13.tar.zst");
+        std::fs::write(&archive, "").unwrap();
+        assert_eq!(default_name(&archive).unwrap().as_str(), "debian-13");
     }
 
     #[test]

@@ -1,0 +1,293 @@
+//! Opening a source: what it is, and what lies over it.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use super::archive::{Archive, PackedFile, Piped, Streamed, failed};
+use super::gathered::{Layer, Placed, Whiteouts};
+use super::kind::{HEAD, Looks, SourceKind, recognise};
+use super::layer::Folder;
+use super::packing::Packing;
+use super::{Directory, Error, Gathered, Survey, Unreadable};
+use crate::entry::Entry;
+use crate::progress::{Progress, Stage};
+use crate::scrub::Rules;
+use crate::tree::{self, Tree};
+
+/// How sources are to be read.
+#[derive(Clone, Debug, Default)]
+pub struct SourceOptions {
+    /// What the first one is, when its content does not tell.
+    pub kind: Option<SourceKind>,
+    /// What becomes of files and folders that cannot be opened.
+    pub unreadable: Unreadable,
+}
+
+impl SourceOptions {
+    fn directory(&self, path: &Path, rules: &Rules) -> Result<Directory, Error> {
+        let directory = Directory::open(path, rules.clone())?;
+        Ok(directory.with_unreadable(self.unreadable))
+    }
+}
+
+/// A source that was opened.
+pub struct Source {
+    inner: Inner,
+    rules: Rules,
+    description: String,
+}
+
+enum Inner {
+    Directory(Directory, tree::Directory),
+    Gathered(Box<Gathered>),
+}
+
+impl Source {
+    /// Opens `paths`: the first is the base, each other one lies over what comes before it. `-` is the standard
+    /// input.
+    ///
+    /// What is not one directory is read here, as far as its names. `spool_folder` is where content is put aside
+    /// that comes as a stream.
+    ///
+    /// # Errors
+    /// What is wrong with the source, or [`Error::Stopped`] soon after `stop` became true.
+    pub fn open(
+        paths: &[PathBuf],
+        options: &SourceOptions,
+        rules: Rules,
+        spool_folder: &Path,
+        progress: &dyn Progress,
+        stop: &AtomicBool,
+    ) -> Result<Self, Error> {
+        let kinds = paths.iter().enumerate().map(|(number, path)| {
+            let kind = options.kind.filter(|_| number == 0);
+            Opened::new(path, kind)
+        });
+        let opened = kinds.collect::<Result<Vec<_>, _>>()?;
+        let description = opened.iter().map(|opened| opened.description.as_str());
+        let description = description.collect::<Vec<_>>().join("; over it ");
+        if let (
+            [
+                Opened {
+                    found: Found::Directory,
+                    ..
+                },
+            ],
+            [path],
+        ) = (&opened[..], paths)
+        {
+            let tree = tree::Directory::open(path).map_err(|cause| Error::Io {
+                action: "open",
+                path: path.display().to_string(),
+                cause,
+            })?;
+            return Ok(Self {
+                inner: Inner::Directory(options.directory(path, &rules)?, tree),
+                rules,
+                description,
+            });
+        }
+        progress.stage(Stage::Scan, None);
+        let mut layers = Vec::new();
+        for (number, (opened, path)) in opened.into_iter().zip(paths).enumerate() {
+            let whiteouts = match number {
+                0 => Whiteouts::None,
+                _ => Whiteouts::Overlay,
+            };
+            layers.extend(opened.layers(path, &rules, whiteouts, options)?);
+        }
+        let gathered = Gathered::new(layers, spool_folder, &rules, progress, stop)?;
+        Ok(Self {
+            inner: Inner::Gathered(Box::new(gathered)),
+            rules,
+            description,
+        })
+    }
+
+    /// What it is, as one would say it: `tar stream, zstd`.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// Its files, for whoever looks for some of them.
+    pub fn tree(&self) -> &dyn Tree {
+        match &self.inner {
+            Inner::Directory(_, tree) => tree,
+            Inner::Gathered(gathered) => &**gathered,
+        }
+    }
+
+    /// The directory, if it is just one.
+    pub fn directory(&self) -> Option<&tree::Directory> {
+        match &self.inner {
+            Inner::Directory(_, tree) => Some(tree),
+            Inner::Gathered(_) => None,
+        }
+    }
+
+    /// Counts what it holds. `progress` is advanced by one for each name.
+    ///
+    /// # Errors
+    /// As [`Directory::survey`].
+    pub fn survey(&self, progress: &dyn Progress, stop: &AtomicBool) -> Result<Survey, Error> {
+        match &self.inner {
+            Inner::Directory(directory, _) => directory.survey(progress, stop),
+            Inner::Gathered(gathered) => Ok(gathered.survey(&self.rules)),
+        }
+    }
+
+    /// Everything that goes into the image, the root first.
+    pub fn entries<'a>(
+        &'a self,
+        progress: &'a dyn Progress,
+    ) -> Box<dyn Iterator<Item = Result<Entry, Error>> + 'a> {
+        match &self.inner {
+            Inner::Directory(directory, _) => Box::new(directory.entries(progress)),
+            Inner::Gathered(gathered) => Box::new(gathered.entries(&self.rules, progress)),
+        }
+    }
+}
+
+/// A path, and what is there.
+struct Opened {
+    found: Found,
+    description: String,
+}
+
+enum Found {
+    Directory,
+    File(File, SourceKind),
+    Packed(File, Packing),
+    Pipe(File, Vec<u8>, Packing),
+}
+
+impl Opened {
+    fn new(path: &Path, asked: Option<SourceKind>) -> Result<Self, Error> {
+        let name = path.display().to_string();
+        let open = |cause| Error::Io {
+            action: "open",
+            path: name.clone(),
+            cause,
+        };
+        let refuse = |what: String| Error::Broken {
+            name: name.clone(),
+            what,
+        };
+        let file = match path.as_os_str() == "-" {
+            true => rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 0)
+                .map(File::from)
+                .map_err(|errno| open(errno.into()))?,
+            false => File::open(path).map_err(open)?,
+        };
+        let metadata = file.metadata().map_err(open)?;
+        if metadata.is_dir() {
+            return match asked {
+                None | Some(SourceKind::Directory) => Ok(Self {
+                    found: Found::Directory,
+                    description: "directory".to_owned(),
+                }),
+                Some(kind) => Err(refuse(format!("is a folder, not a source of kind {kind}"))),
+            };
+        }
+        let at_random = metadata.is_file();
+        let head = match at_random {
+            true => head_of(|buf, at| file.read_at(buf, at), HEAD),
+            false => head_of(|buf, _| io::Read::read(&mut &file, buf), 512),
+        };
+        let head = head.map_err(|cause| failed(&name, cause))?;
+        let looks = match (recognise(&head), asked) {
+            (Looks::Packed(packing), None | Some(SourceKind::Tar)) => Looks::Packed(packing),
+            (_, Some(SourceKind::Directory)) => return Err(refuse("is not a folder".to_owned())),
+            (_, Some(kind)) => Looks::Like(kind),
+            (looks, None) => looks,
+        };
+        let (found, description) = match (looks, at_random) {
+            (Looks::Like(SourceKind::Tar), false) => (
+                Found::Pipe(file, head, Packing::None),
+                "tar stream".to_owned(),
+            ),
+            (Looks::Packed(packing), false) => {
+                let packed = format!("tar stream, {}", packing.as_str());
+                (Found::Pipe(file, head, packing), packed)
+            }
+            (Looks::Packed(packing), true) => {
+                let packed = format!("tar archive, {}", packing.as_str());
+                (Found::Packed(file, packing), packed)
+            }
+            (Looks::Like(kind), true) => (Found::File(file, kind), kind.described().to_owned()),
+            (Looks::Like(kind), false) => {
+                let kind = kind.described();
+                let what = format!(
+                    "a pipe can only bring a tar stream, and this is a {kind}: name the file"
+                );
+                return Err(refuse(what));
+            }
+            (Looks::Foreign(what, remedy), _) => {
+                return Err(refuse(format!("is {what}; {remedy}")));
+            }
+            (Looks::Unknown, _) if head.is_empty() => return Err(refuse("is empty".to_owned())),
+            (Looks::Unknown, _) => {
+                let what = "is nothing that an image can be made from; --kind says what it is";
+                return Err(refuse(what.to_owned()));
+            }
+        };
+        Ok(Self { found, description })
+    }
+
+    fn layers(
+        self,
+        path: &Path,
+        rules: &Rules,
+        whiteouts: Whiteouts,
+        options: &SourceOptions,
+    ) -> Result<Vec<Placed>, Error> {
+        let name = match path.as_os_str() == "-" {
+            true => "standard input".to_owned(),
+            false => path.display().to_string(),
+        };
+        let layer: Box<dyn Layer> = match self.found {
+            Found::Directory => {
+                let above = whiteouts != Whiteouts::None;
+                Box::new(Folder::new(options.directory(path, rules)?, above))
+            }
+            Found::File(file, SourceKind::Tar | SourceKind::Directory) => {
+                Box::new(Archive::new(name, Arc::new(file))?)
+            }
+            Found::Packed(file, packing) => Box::new(Streamed::new(PackedFile {
+                name,
+                file: Arc::new(file),
+                packing,
+            })),
+            Found::Pipe(file, head, packing) => Box::new(Streamed::new(Piped {
+                name,
+                file,
+                head,
+                packing,
+            })),
+        };
+        Ok(vec![(layer, whiteouts)])
+    }
+}
+
+/// The first bytes, at most `limit` of them.
+fn head_of(
+    mut read: impl FnMut(&mut [u8], u64) -> io::Result<usize>,
+    limit: usize,
+) -> io::Result<Vec<u8>> {
+    let mut head = vec![0; limit];
+    let mut filled = 0;
+    while filled < limit {
+        match read(&mut head[filled..], filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    head.truncate(filled);
+    Ok(head)
+}

@@ -1,0 +1,7 @@
+//! What the image library promises of its sources: the image of a tree is the same, whatever the tree came in, and
+//! a hostile source gets an error that names what is wrong with it.
+
+mod harness;
+mod layers;
+mod tar;
+mod tar_hostile;
