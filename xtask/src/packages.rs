@@ -59,6 +59,8 @@ pub(crate) const TEST: &[Package] = &[
         "/usr/lib/x86_64-linux-gnu/ganesha/libfsalvfs.so",
     ),
     package("squashfs-tools", "/usr/bin/mksquashfs"),
+    package("squashfs-tools-ng", "/usr/bin/gensquashfs"),
+    package("time", "/usr/bin/time"),
     package("attr", "/usr/bin/setfattr"),
     package("zstd", "/usr/bin/zstd"),
     package("xz-utils", "/usr/bin/xz"),

@@ -1,4 +1,5 @@
-//! Writes a squashfs image of a directory: for measuring beside mksquashfs, and for trying rules.
+//! Writes a squashfs image of a directory: for measuring beside mksquashfs, and for trying rules. Looks for
+//! secrets while it reads, as a build does, and says how many it saw.
 //!
 //! ```text
 //! cargo run --release -p image --example squash -- SOURCE IMAGE [compression=zstd:9] [block=131072]
@@ -15,6 +16,7 @@ use std::time::Instant;
 
 use image::progress::{Progress, Stage};
 use image::scrub::Rules;
+use image::secrets::Scan;
 use image::source::Directory;
 use image::squash::{self, BlockSize, Compression, Options};
 
@@ -40,7 +42,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
-    let [source, image, settings @ ..] = arguments else {
+    let [folder, image, settings @ ..] = arguments else {
         return Err("squash SOURCE IMAGE [setting=value]…".into());
     };
     let mut options = Options::default();
@@ -63,7 +65,7 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     }
     let stop = AtomicBool::new(false);
     let begin = Instant::now();
-    let source = Directory::open(Path::new(source), rules)?;
+    let source = Directory::open(Path::new(folder), rules)?;
     let survey = source.survey(&Notes, &stop)?;
     print!("{}", survey.left_out);
     println!(
@@ -78,7 +80,11 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
         .create(true)
         .truncate(true)
         .open(image)?;
-    let summary = squash::write(&mut source.entries(&Notes), out, &options, &Notes, &stop)?;
+    let tree = image::tree::Directory::open(Path::new(folder))?;
+    let everywhere = ["*", "**"].map(|pattern| pattern.parse().expect("a pattern"));
+    let mut scan = Scan::new(source.entries(&Notes), &tree, everywhere.to_vec());
+    let summary = squash::write(&mut scan, out, &options, &Notes, &stop)?;
+    println!("{} secrets", scan.finish()?.allowed.len());
     let sha256: String = summary
         .sha256
         .iter()

@@ -5,6 +5,7 @@
 //! means that something could not be measured. A figure is the median of its rounds.
 
 mod boot;
+mod image;
 mod nfs;
 mod rows;
 
@@ -15,6 +16,8 @@ use anyhow::Result;
 pub(crate) enum Bench {
     /// Power-on to login prompt: netbootd, what an operator has today, and the best that is known
     Boot(boot::Arguments),
+    /// Making root images: netbootd, mksquashfs and gensquashfs
+    Image(image::Arguments),
     /// READs and metadata over NFS: netbootd, nfs-ganesha, and a server of the crate nfsserve
     Nfs(nfs::Arguments),
     /// The load of `nfs`, which starts it itself
@@ -26,6 +29,7 @@ pub(crate) enum Bench {
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Boot(arguments) => boot::measure(arguments),
+        Bench::Image(arguments) => image::measure(arguments),
         Bench::Nfs(arguments) => nfs::measure(arguments),
         Bench::NfsClient(arguments) => nfs::client(arguments),
     }
