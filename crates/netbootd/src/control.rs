@@ -3,7 +3,7 @@
 //! ```text
 //! GET /status    every client's latest boot      GET /leases    the lease book
 //! GET /links     what is served where            GET /images    what is published
-//! GET /nfs       calls and bytes per client
+//! GET /nfs       calls, bytes and times: of each client, of each export, of all
 //! ```
 
 use std::convert::Infallible;
@@ -25,6 +25,7 @@ use tracing::{debug, warn};
 use crate::daemon::{Daemon, unix_millis};
 use crate::leases::{LeaseStatus, lease_clock, to_record};
 use crate::services::dhcp::Shared;
+use crate::services::nfs::PlaceFigures;
 
 /// A served link, as `netbootd status` shows it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -108,7 +109,7 @@ fn answer(daemon: &Daemon, shared: &Shared, request: &Request<Incoming>) -> Resp
         (&Method::GET, "/status") => serde_json::to_vec(&daemon.timelines().status(unix_millis())),
         (&Method::GET, "/leases") => serde_json::to_vec(&leases(shared)),
         (&Method::GET, "/links") => serde_json::to_vec(&links(daemon)),
-        (&Method::GET, "/nfs") => serde_json::to_vec(&nfs_clients(daemon)),
+        (&Method::GET, "/nfs") => serde_json::to_vec(&nfs(daemon)),
         (&Method::GET, "/images") => serde_json::to_vec(&images(daemon)),
         _ => return response(StatusCode::NOT_FOUND, b"{\"error\":\"not found\"}".to_vec()),
     };
@@ -164,6 +165,42 @@ pub fn links(daemon: &Daemon) -> Vec<LinkStatus> {
     daemon.links.load().iter().map(status).collect()
 }
 
+/// What was asked of NFS.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NfsStatus {
+    /// Each client.
+    pub clients: Vec<NfsClientStatus>,
+    /// Each export that was asked for, the last one first.
+    pub exports: Vec<NfsExportStatus>,
+    /// All calls by how long they took: the first number counts those below a microsecond, the
+    /// next those below two, and so on in powers of two; the last has all that took longer.
+    pub times: Vec<u64>,
+}
+
+/// What was asked of one export: a generation as a file or as a tree, or a folder.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct NfsExportStatus {
+    /// Its path; a generation's says which.
+    pub export: String,
+    /// Calls answered.
+    pub calls: u64,
+    /// Bytes of replies.
+    pub bytes_sent: u64,
+    /// The last call, in milliseconds since 1970.
+    pub last_call: u64,
+}
+
+impl From<PlaceFigures> for NfsExportStatus {
+    fn from(figures: PlaceFigures) -> Self {
+        Self {
+            export: figures.export.to_string(),
+            calls: figures.calls,
+            bytes_sent: figures.bytes_sent,
+            last_call: figures.last_call,
+        }
+    }
+}
+
 /// What one client has asked of NFS.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct NfsClientStatus {
@@ -177,6 +214,19 @@ pub struct NfsClientStatus {
     pub discarded: u64,
     /// Open connections.
     pub connections: usize,
+    /// Each export that it asked for, the last one first: the generation that it is on.
+    pub exports: Vec<NfsExportStatus>,
+    /// Its calls by how long they took, as in [`NfsStatus::times`].
+    pub times: Vec<u64>,
+}
+
+fn nfs(daemon: &Daemon) -> NfsStatus {
+    let exports = daemon.nfs_counters.exports().into_iter();
+    NfsStatus {
+        clients: nfs_clients(daemon),
+        exports: exports.map(Into::into).collect(),
+        times: daemon.nfs_counters.times().to_vec(),
+    }
 }
 
 fn nfs_clients(daemon: &Daemon) -> Vec<NfsClientStatus> {
@@ -188,6 +238,8 @@ fn nfs_clients(daemon: &Daemon) -> Vec<NfsClientStatus> {
             bytes_sent: client.bytes_sent,
             discarded: client.discarded,
             connections: client.connections,
+            exports: client.exports.into_iter().map(Into::into).collect(),
+            times: client.times.to_vec(),
         })
         .collect();
     clients.sort_by_key(|client| client.address);

@@ -229,6 +229,18 @@ impl nfs::ExportedFiles for ExportFs {
     fn file(&self, token: ::nfs::FileToken) -> Option<Arc<std::fs::File>> {
         Self::file(self, token)
     }
+
+    fn at_once(&self) -> &dyn ::nfs::ReadOnlyFs {
+        Self::at_once(self)
+    }
+
+    fn place(&self, handle: &::nfs::FileHandle) -> Option<Arc<str>> {
+        Self::place(self, handle)
+    }
+
+    fn prefetch(&self, handle: &::nfs::FileHandle, offset: u64, len: u32) {
+        Self::prefetch(self, handle, offset, len);
+    }
 }
 
 fn nfs_service(context: &LinkContext, sockets: nfs::Sockets) -> Service {

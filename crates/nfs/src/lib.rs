@@ -40,4 +40,4 @@ pub use fs::{
 pub use handle::FileHandle;
 pub use nfs3::MAX_READ;
 pub use rpc::{MAX_RECORD, Records};
-pub use serve::{Body, Discard, Event, MAX_REPLY, Procedure, Reply, serve};
+pub use serve::{About, Asked, Body, Discard, Event, MAX_REPLY, Procedure, Reply, serve};

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use crate::block::{Block, BlockKey, BlockKind};
+use crate::cache::BlockCache;
 use crate::caches::Caches;
 use crate::checkpoints::Checkpoints;
 use crate::cursor::{METADATA_LEN, Region};
@@ -22,12 +23,20 @@ pub struct Archive {
     pub(crate) source: Arc<dyn ReadAt + Send + Sync>,
     pub(crate) superblock: Superblock,
     pub(crate) caches: Caches,
-    pub(crate) checkpoints: Checkpoints,
+    pub(crate) checkpoints: Arc<Checkpoints>,
     /// Directories found by walking, for images that have no export table: number to place.
-    pub(crate) directories: Mutex<HashMap<u32, InodeRef>>,
+    pub(crate) directories: Arc<Mutex<HashMap<u32, InodeRef>>>,
     /// The id table, once an inode needed it: at most 65 535 ids.
-    ids: OnceLock<Box<[u32]>>,
-    id: u64,
+    ids: Arc<OnceLock<Box<[u32]>>>,
+    cached: Arc<Cached>,
+    /// Whether only what is cached is looked at.
+    in_memory: bool,
+}
+
+/// What the caches hold of an archive; forgotten with the last who reads it.
+struct Cached {
+    archive: u64,
+    caches: Caches,
 }
 
 impl Archive {
@@ -49,10 +58,14 @@ impl Archive {
             superblock: Superblock::decode(&bytes, image_len)?,
             source,
             caches: caches.clone(),
-            checkpoints: Checkpoints::default(),
-            directories: Mutex::default(),
-            ids: OnceLock::new(),
-            id: caches.number_archive(),
+            checkpoints: Arc::default(),
+            directories: Arc::default(),
+            ids: Arc::default(),
+            cached: Arc::new(Cached {
+                archive: caches.number_archive(),
+                caches: caches.clone(),
+            }),
+            in_memory: false,
         };
         let root = archive.root()?;
         if root.kind != InodeKind::Directory {
@@ -61,6 +74,21 @@ impl Archive {
             });
         }
         Ok(archive)
+    }
+
+    /// The same archive for those who must not wait: what would have to be read, decompressed, or
+    /// waited for is [`Error::NotInMemory`].
+    pub fn in_memory(&self) -> Self {
+        Self {
+            source: Arc::clone(&self.source),
+            superblock: self.superblock.clone(),
+            caches: self.caches.clone(),
+            checkpoints: Arc::clone(&self.checkpoints),
+            directories: Arc::clone(&self.directories),
+            ids: Arc::clone(&self.ids),
+            cached: Arc::clone(&self.cached),
+            in_memory: true,
+        }
     }
 
     /// What the superblock says.
@@ -151,7 +179,7 @@ impl Archive {
         end: u64,
     ) -> Result<Arc<Block>, Error> {
         let key = self.key(BlockKind::Metadata, offset, 0);
-        let block = self.caches.metadata.get_or_load(key, || {
+        let block = self.load(&self.caches.metadata, key, || {
             let corrupt = |what| Error::corrupt(table, offset, what);
             // One read takes header and body; metadata is small, so reading too far costs nothing.
             let room = end.saturating_sub(offset).min(2 + METADATA_LEN as u64) as usize;
@@ -170,7 +198,11 @@ impl Archive {
                     stored[2..2 + len].to_vec()
                 } else {
                     workspace
-                        .decompress(self.superblock.compressor, 2..2 + len, METADATA_LEN)
+                        .decompress(
+                            self.superblock.compressor,
+                            2..2 + len,
+                            Vec::with_capacity(METADATA_LEN),
+                        )
                         .map_err(corrupt)?
                 };
                 if bytes.is_empty() {
@@ -202,19 +234,25 @@ impl Archive {
             return Err(corrupt("data block outside the data area"));
         }
         let key = self.key(BlockKind::Data, offset, size);
-        self.caches.data.get_or_load(key, || {
+        self.load(&self.caches.data, key, || {
             let len = len as usize;
+            let buffers = &self.caches.buffers;
             if size & UNCOMPRESSED != 0 {
-                let mut bytes = vec![0; len];
+                let mut bytes = buffers.take(limit as usize);
+                bytes.resize(len, 0);
                 read_exact_at(&*self.source, &mut bytes, offset, Table::Data)?;
-                return Ok(Block::new(bytes, len as u32));
+                return Ok(Block::in_buffer(bytes, len as u32, buffers));
             }
             self.caches.workspaces.with(|workspace| {
                 let stored = workspace.stored(len);
                 read_exact_at(&*self.source, stored, offset, Table::Data)?;
                 workspace
-                    .decompress(self.superblock.compressor, 0..len, limit as usize)
-                    .map(|bytes| Block::new(bytes, len as u32))
+                    .decompress(
+                        self.superblock.compressor,
+                        0..len,
+                        buffers.take(limit as usize),
+                    )
+                    .map(|bytes| Block::in_buffer(bytes, len as u32, buffers))
                     .map_err(corrupt)
             })
         })
@@ -223,7 +261,7 @@ impl Archive {
     /// The bytes of a table's index from `offset`, at most 4 KiB and not beyond the image.
     pub(crate) fn index_page(&self, table: Table, offset: u64) -> Result<Arc<Block>, Error> {
         let key = self.key(BlockKind::Index, offset, 0);
-        self.caches.metadata.get_or_load(key, || {
+        self.load(&self.caches.metadata, key, || {
             let rest = self.superblock.bytes_used.saturating_sub(offset);
             let mut bytes = vec![0; rest.min(4096) as usize];
             read_exact_at(&*self.source, &mut bytes, offset, table)?;
@@ -231,9 +269,22 @@ impl Archive {
         })
     }
 
+    /// The block of `key`, by whatever this archive may do to have it.
+    fn load(
+        &self,
+        cache: &BlockCache,
+        key: BlockKey,
+        load: impl FnOnce() -> Result<Block, Error>,
+    ) -> Result<Arc<Block>, Error> {
+        if self.in_memory {
+            return cache.get(key).ok_or(Error::NotInMemory);
+        }
+        cache.get_or_load(key, load)
+    }
+
     fn key(&self, kind: BlockKind, offset: u64, size: u32) -> BlockKey {
         BlockKey {
-            archive: self.id,
+            archive: self.cached.archive,
             offset,
             size,
             kind,
@@ -244,10 +295,10 @@ impl Archive {
 /// The bit of a size word that says "stored as it is".
 pub(crate) const UNCOMPRESSED: u32 = 1 << 24;
 
-impl Drop for Archive {
+impl Drop for Cached {
     fn drop(&mut self) {
-        self.caches.metadata.forget(self.id);
-        self.caches.data.forget(self.id);
+        self.caches.metadata.forget(self.archive);
+        self.caches.data.forget(self.archive);
     }
 }
 

@@ -95,7 +95,7 @@ impl BlockCache {
         key: BlockKey,
         load: impl FnOnce() -> Result<Block, Error>,
     ) -> Result<Arc<Block>, Error> {
-        let shard = &self.shards[self.hasher.hash_one(key) as usize % self.shards.len()];
+        let shard = self.shard(key);
         loop {
             // The lock ends with this block: nothing is loaded or waited for under it.
             let (flight, ours) = {
@@ -125,6 +125,22 @@ impl BlockCache {
                 return result;
             }
         }
+    }
+
+    /// The block of `key` if it is kept; nothing is loaded or waited for.
+    pub fn get(&self, key: BlockKey) -> Option<Arc<Block>> {
+        match lock(self.shard(key)).slots.get_mut(&key) {
+            Some(Slot::Ready { block, used }) => {
+                *used = true;
+                self.hits.fetch_add(1, Relaxed);
+                Some(Arc::clone(block))
+            }
+            _ => None,
+        }
+    }
+
+    fn shard(&self, key: BlockKey) -> &Mutex<Shard> {
+        &self.shards[self.hasher.hash_one(key) as usize % self.shards.len()]
     }
 
     /// Drops every block of `archive`.

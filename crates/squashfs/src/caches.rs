@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use crate::buffers::Buffers;
 use crate::cache::BlockCache;
 use crate::compressor::Workspaces;
 
@@ -15,6 +16,7 @@ pub struct Caches {
     /// Data blocks and fragments.
     pub data: Arc<BlockCache>,
     pub(crate) workspaces: Arc<Workspaces>,
+    pub(crate) buffers: Arc<Buffers>,
     next_archive: Arc<AtomicU64>,
 }
 
@@ -25,6 +27,7 @@ impl Caches {
             metadata: Arc::new(BlockCache::new(metadata_bytes)),
             data: Arc::new(BlockCache::new(data_bytes)),
             workspaces: Arc::default(),
+            buffers: Arc::default(),
             next_archive: Arc::default(),
         }
     }

@@ -47,20 +47,21 @@ impl Compressor {
         }
     }
 
-    /// Decompresses one whole block of at most `limit` bytes. `Err` says what is wrong with it.
+    /// Decompresses one whole block into `out`, which is empty and has just the capacity that a
+    /// block may have. `Err` says what is wrong with it.
     fn decompress(
         self,
         tools: &mut Decoders,
         stored: &[u8],
-        limit: usize,
+        mut out: Vec<u8>,
     ) -> Result<Vec<u8>, &'static str> {
+        let limit = out.capacity();
         match self {
             Self::Gzip => {
                 let decoder = tools
                     .zlib
                     .get_or_insert_with(|| flate2::Decompress::new(true));
                 decoder.reset(true);
-                let mut out = Vec::with_capacity(limit);
                 match decoder.decompress_vec(stored, &mut out, flate2::FlushDecompress::Finish) {
                     Ok(flate2::Status::StreamEnd) => Ok(out),
                     Ok(_) => Err("zlib stream is cut short or too long"),
@@ -68,7 +69,6 @@ impl Compressor {
                 }
             }
             Self::Xz => {
-                let mut out = Vec::with_capacity(limit);
                 let mut decoder = liblzma::stream::Stream::new_stream_decoder(XZ_MEMORY, 0)
                     .map_err(|_| "no memory for xz")?;
                 match decoder.process_vec(stored, &mut out, liblzma::stream::Action::Finish) {
@@ -79,7 +79,7 @@ impl Compressor {
             }
             Self::Lzo => lzo::decompress(stored, limit),
             Self::Lz4 => {
-                let mut out = vec![0; limit];
+                out.resize(limit, 0);
                 let len = lz4_flex::block::decompress_into(stored, &mut out)
                     .map_err(|_| "bad lz4 block")?;
                 out.truncate(len);
@@ -91,7 +91,6 @@ impl Compressor {
                     tools.zstd = Some(decoder.map_err(|_| "no memory for zstd")?);
                 }
                 let decoder = tools.zstd.as_mut().ok_or("no memory for zstd")?;
-                let mut out = Vec::with_capacity(limit);
                 decoder
                     .decompress_to_buffer(stored, &mut out)
                     .map_err(|_| "bad zstd frame")?;
@@ -135,15 +134,15 @@ impl Workspace {
         &mut self.stored[..len]
     }
 
-    /// Decompresses `stored()[range]` into at most `limit` bytes.
+    /// Decompresses `stored()[range]` into `room`, as far as its capacity goes.
     pub(crate) fn decompress(
         &mut self,
         compressor: Compressor,
         range: std::ops::Range<usize>,
-        limit: usize,
+        room: Vec<u8>,
     ) -> Result<Vec<u8>, &'static str> {
         let stored = self.stored.get(range).ok_or("block ends too early")?;
-        compressor.decompress(&mut self.decoders, stored, limit)
+        compressor.decompress(&mut self.decoders, stored, room)
     }
 }
 

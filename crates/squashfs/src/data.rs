@@ -44,6 +44,14 @@ impl Archive {
         Ok(out.len() - before)
     }
 
+    /// Brings the blocks of a stretch of a file's content into the cache, for who will read it next.
+    ///
+    /// # Errors
+    /// As [`Archive::read`].
+    pub fn prefetch(&self, inode: &Inode, offset: u64, len: usize) -> Result<(), Error> {
+        self.pieces(inode, offset, len, &mut |_| {})
+    }
+
     /// Calls `piece` for each stretch of content in the range, in order.
     fn pieces(
         &self,

@@ -75,6 +75,9 @@ pub enum Error {
         /// What the source said.
         kind: io::ErrorKind,
     },
+    /// [`Archive::in_memory`](crate::Archive::in_memory) was asked for what is not cached.
+    #[error("not in memory")]
+    NotInMemory,
     /// The question needs a directory.
     #[error("inode {number} is not a directory")]
     NotADirectory {

@@ -23,6 +23,7 @@
 
 mod archive;
 mod block;
+mod buffers;
 mod cache;
 mod caches;
 mod checkpoints;

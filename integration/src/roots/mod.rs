@@ -4,7 +4,6 @@
 //! roots that are already there (`full`, and `small` as mmdebstrap leaves it), to save the time.
 
 mod debian;
-pub mod odd;
 mod small;
 
 use std::fs::File;

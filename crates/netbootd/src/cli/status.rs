@@ -9,7 +9,8 @@ use boot::{ClientStatus, Outcome};
 use clap::Args;
 
 use super::client::get;
-use crate::control::{ImageStatus, LinkStatus};
+use crate::control::{ImageStatus, LinkStatus, NfsClientStatus, NfsStatus};
+use crate::services::nfs::quantile_micros;
 
 /// Shows every client's boot.
 #[derive(Debug, Args)]
@@ -34,7 +35,9 @@ pub fn run(command: &StatusCommand, socket: &Path) -> anyhow::Result<()> {
         } else {
             let links: Vec<LinkStatus> = get(socket, "/links")?;
             let images: Vec<ImageStatus> = get(socket, "/images")?;
-            let text = render(&links, &images, &clients, command.steps);
+            let nfs: NfsStatus = get(socket, "/nfs")?;
+            let mut text = render(&links, &images, &clients, command.steps);
+            text.push_str(&render_nfs(&nfs));
             if command.watch && std::io::stdout().is_terminal() {
                 print!("\x1b[H\x1b[2J{text}");
                 std::io::stdout().flush()?;
@@ -133,6 +136,48 @@ fn render(
         }
     }
     text
+}
+
+/// What NFS is asked for, and how long it takes; nothing as long as nobody asked.
+fn render_nfs(nfs: &NfsStatus) -> String {
+    let mut text = String::new();
+    let calls: u64 = nfs.times.iter().sum();
+    if calls == 0 {
+        return text;
+    }
+    let connected = nfs.clients.iter().filter(|client| client.connections > 0);
+    let millis = |share| quantile_micros(&nfs.times, share) as f64 / 1000.0;
+    let _ = writeln!(
+        text,
+        "\nNFS: {} connected, {calls} calls, half of them within {} ms, 99 % within {} ms",
+        connected.count(),
+        millis(0.5),
+        millis(0.99),
+    );
+    for export in &nfs.exports {
+        let uses = |client: &&NfsClientStatus| {
+            let first = client.exports.first();
+            client.connections > 0 && first.is_some_and(|first| first.export == export.export)
+        };
+        let _ = writeln!(
+            text,
+            "    {:<40} {:>3} clients {:>10} calls {:>9.1} MB",
+            shortened(&export.export),
+            nfs.clients.iter().filter(uses).count(),
+            export.calls,
+            export.bytes_sent as f64 / 1e6,
+        );
+    }
+    text
+}
+
+/// An export's path with the first 12 digits of the generation, as images are shown.
+fn shortened(export: &str) -> String {
+    let at = export.rfind(['/', '@']).map_or(0, |at| at + 1);
+    let (path, last) = export.split_at(at);
+    let is_generation = last.len() == 32 && last.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let kept = if is_generation { 12 } else { last.len() };
+    format!("{path}{}", &last[..kept])
 }
 
 fn outcome(outcome: Outcome) -> &'static str {

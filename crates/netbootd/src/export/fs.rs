@@ -26,10 +26,12 @@ use super::tree;
 #[derive(Debug)]
 pub struct ExportFs {
     key: HandleKey,
-    access: Access,
+    access: Arc<Access>,
     /// Whether everybody may use everything.
     open: bool,
     snapshot: ArcSwap<ExportSnapshot>,
+    /// The same for those who must not wait; that one has none itself.
+    at_once: Option<Box<ExportFs>>,
 }
 
 /// What a handle names, found.
@@ -43,18 +45,30 @@ pub(super) enum Node<'a> {
 impl ExportFs {
     /// A file system without images as yet, for those who may.
     pub fn new(key: HandleKey, access: Access) -> Self {
-        let snapshot = ExportSnapshot::new(Vec::new(), &access.folders);
-        Self {
-            key,
+        let access = Arc::new(access);
+        let empty = |at_once| Self {
+            key: key.clone(),
             open: access.is_open(),
-            access,
-            snapshot: ArcSwap::from_pointee(snapshot),
-        }
+            access: Arc::clone(&access),
+            snapshot: ArcSwap::from_pointee(ExportSnapshot::new(Vec::new(), &access.folders)),
+            at_once,
+        };
+        empty(Some(Box::new(empty(None))))
+    }
+
+    /// The same files for those who must not wait: what would have to be read from a disk,
+    /// decompressed, or waited for is [`Status::JukeBox`]. Listings may lack what is not in memory.
+    pub fn at_once(&self) -> &Self {
+        self.at_once.as_deref().unwrap_or(self)
     }
 
     /// Exports these generations from the next call on. Calls under way finish with what they began
     /// with.
     pub fn publish(&self, generations: Vec<ExportedGeneration>) {
+        if let Some(at_once) = &self.at_once {
+            let in_memory = generations.iter().map(ExportedGeneration::in_memory);
+            at_once.publish(in_memory.collect());
+        }
         let snapshot = ExportSnapshot::new(generations, &self.access.folders);
         self.snapshot.store(Arc::new(snapshot));
     }
@@ -82,9 +96,35 @@ impl ExportFs {
             Handle::TreeInode(id, inode) => snapshot
                 .generation(id)
                 .map(|generation| Node::Tree(generation, inode)),
+            // The kernel may have to ask a disk for anything that is in a folder.
+            Handle::File(..) if self.at_once.is_none() => return Err(Status::JukeBox),
             Handle::File(folder, file) => self.folder(folder).map(|it| Node::File(it, file)),
         };
         found.ok_or(Status::Stale)
+    }
+
+    /// What the file is counted under in figures: its generation as a file or as a tree, or its
+    /// folder; nothing for the directories above them.
+    pub fn place(&self, handle: &FileHandle) -> Option<Arc<str>> {
+        let snapshot = self.snapshot.load();
+        match self.key.decode(handle).ok()? {
+            Handle::Directory(_) => None,
+            Handle::ImageFile(id) => Some(Arc::clone(&snapshot.generation(id)?.places[0])),
+            Handle::TreeInode(id, _) => Some(Arc::clone(&snapshot.generation(id)?.places[1])),
+            Handle::File(id, _) => Some(format!("/exports/{}", self.folder(id)?.name()).into()),
+        }
+    }
+
+    /// Brings what is likely to be read next of a tree's file into the cache. Blocks.
+    pub fn prefetch(&self, handle: &FileHandle, offset: u64, len: u32) {
+        let snapshot = self.snapshot.load();
+        if let Ok(Node::Tree(generation, inode)) = self.node(&snapshot, handle)
+            && let Ok(inode) = inode_at(generation, inode)
+            && inode.kind == InodeKind::File
+        {
+            // Whoever reads there will be told what is wrong.
+            let _ = generation.archive.prefetch(&inode, offset, len as usize);
+        }
     }
 
     fn folder(&self, id: FolderId) -> Option<&Folder> {
@@ -103,6 +143,7 @@ impl ExportFs {
             Target::Root(id) => snapshot
                 .generation(id)
                 .map(|generation| Node::Tree(generation, generation.archive.root_ref())),
+            Target::Folder(_) if self.at_once.is_none() => return Err(Status::JukeBox),
             Target::Folder(id) => match self.folder(id) {
                 Some(folder) => Some(Node::File(folder, folder.root_id()?)),
                 None => None,

@@ -30,6 +30,8 @@ pub struct ExportedGeneration {
     pub current: bool,
     /// Length of the file in bytes, as it was when it was opened.
     pub(super) len: u64,
+    /// What it is called in figures: as a file, and as a tree.
+    pub(super) places: [Arc<str>; 2],
     /// Whether the operator was told that something is wrong with it.
     pub(super) reported: Arc<AtomicBool>,
 }
@@ -55,6 +57,10 @@ impl ExportedGeneration {
         };
         Ok(Self {
             archive: Arc::new(Archive::open(Arc::new(source), caches)?),
+            places: [
+                format!("/images/{name}/{id}").into(),
+                format!("/roots/{name}@{id}").into(),
+            ],
             name,
             id,
             file,
@@ -62,6 +68,14 @@ impl ExportedGeneration {
             len,
             reported: Arc::default(),
         })
+    }
+
+    /// The same for those who must not wait: its tree is what the caches hold of it.
+    pub(super) fn in_memory(&self) -> Self {
+        Self {
+            archive: Arc::new(self.archive.in_memory()),
+            ..self.clone()
+        }
     }
 
     /// The number by which the shell knows the open file.

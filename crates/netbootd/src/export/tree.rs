@@ -63,6 +63,7 @@ pub(super) fn image_attributes(generation: &ExportedGeneration) -> Attributes {
 /// What a client is told of an image that cannot be read; the operator is told which and why.
 pub(super) fn failed(generation: &ExportedGeneration, error: &Error) -> Status {
     match error {
+        Error::NotInMemory => Status::JukeBox,
         Error::NotADirectory { .. } => Status::NotDir,
         Error::NotAFile { .. } | Error::NotASymlink { .. } | Error::TooManyLinks => Status::Inval,
         other => {

@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use ::nfs::{
     Attributes, DirEntry, Export, FileHandle, FileKind, FileRange, FileToken, FsStat, ReadOnlyFs,
@@ -17,10 +19,14 @@ use crate::service::ExportedFiles;
 
 /// Everything below `root`, mounted as `/` followed by a path. A handle is a number in a table that
 /// only grows, which is good enough here. Files whose name ends in `.squashfs` go out as ranges.
-/// Reading a file called `panic` panics.
+/// Reading a file called `panic` panics, reading one called `slow` takes a third of a second.
 pub struct Directory {
     root: PathBuf,
-    paths: Mutex<Paths>,
+    paths: Arc<Mutex<Paths>>,
+    /// The same for those who must not wait, who get ranges only.
+    at_once: Option<Box<Directory>>,
+    /// Slow reads under way, and the most there have been.
+    pub slow: [AtomicUsize; 2],
 }
 
 #[derive(Default)]
@@ -32,9 +38,22 @@ struct Paths {
 
 impl Directory {
     pub fn new(root: &Path) -> Self {
-        Self {
-            root: root.canonicalize().expect("the directory exists"),
-            paths: Mutex::default(),
+        let root = root.canonicalize().expect("the directory exists");
+        let paths = Arc::default();
+        let new = |at_once| Self {
+            root: root.clone(),
+            paths: Arc::clone(&paths),
+            at_once,
+            slow: Default::default(),
+        };
+        new(Some(Box::new(new(None))))
+    }
+
+    /// Refuses whoever must not wait.
+    fn may_wait(&self) -> Result<(), Status> {
+        match self.at_once {
+            Some(_) => Ok(()),
+            None => Err(Status::JukeBox),
         }
     }
 
@@ -124,6 +143,9 @@ impl ReadOnlyFs for Directory {
     }
 
     fn attributes(&self, handle: &FileHandle) -> Result<Attributes, Status> {
+        if self.file_range(handle, 0, 0).is_none() {
+            self.may_wait()?;
+        }
         let metadata = fs::symlink_metadata(self.path(handle)?).map_err(|_| Status::Stale)?;
         Ok(attributes(&metadata))
     }
@@ -133,6 +155,7 @@ impl ReadOnlyFs for Directory {
         directory: &FileHandle,
         name: &[u8],
     ) -> Result<(FileHandle, Attributes), Status> {
+        self.may_wait()?;
         let directory = self.path(directory)?;
         let path = match name {
             b"." => directory,
@@ -145,6 +168,7 @@ impl ReadOnlyFs for Directory {
     }
 
     fn read_link(&self, link: &FileHandle) -> Result<Vec<u8>, Status> {
+        self.may_wait()?;
         let target = fs::read_link(self.path(link)?).map_err(status)?;
         Ok(target.into_os_string().into_vec())
     }
@@ -185,7 +209,14 @@ impl ReadOnlyFs for Directory {
         count: u32,
         out: &mut Vec<u8>,
     ) -> Result<bool, Status> {
+        self.may_wait()?;
         let path = self.path(handle)?;
+        if path.ends_with("slow") {
+            let [now, most] = &self.slow;
+            most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+            std::thread::sleep(Duration::from_millis(333));
+            now.fetch_sub(1, SeqCst);
+        }
         assert!(!path.ends_with("panic"), "as asked for");
         let file = File::open(path).map_err(status)?;
         let start = out.len();
@@ -236,4 +267,14 @@ impl ExportedFiles for Directory {
         let table = self.paths.lock().expect("no panic with the lock held");
         table.files.get(&token.0).cloned()
     }
+
+    fn at_once(&self) -> &dyn ReadOnlyFs {
+        self.at_once.as_deref().unwrap_or(self)
+    }
+
+    fn place(&self, _: &FileHandle) -> Option<Arc<str>> {
+        Some("/".into())
+    }
+
+    fn prefetch(&self, _: &FileHandle, _: u64, _: u32) {}
 }

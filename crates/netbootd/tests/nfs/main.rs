@@ -3,7 +3,6 @@
 mod client;
 #[allow(unreachable_pub, reason = "shared with an example")]
 mod directory;
-mod hostile;
 #[path = "../../src/services/nfs/mod.rs"]
 #[allow(
     dead_code,
@@ -30,6 +29,7 @@ struct Server {
     port_mapper: SocketAddr,
     directory: tempfile::TempDir,
     counters: Arc<Counters>,
+    files: Arc<directory::Directory>,
     mounted: Arc<Mutex<Vec<String>>>,
     ended: Arc<AtomicUsize>,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
@@ -63,6 +63,7 @@ impl Server {
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let (seen, end) = (Arc::clone(&mounted), Arc::clone(&ended));
         let files = Arc::new(directory::Directory::new(directory.path()));
+        let served = Arc::clone(&files);
         let listeners = vec![tokio::net::TcpListener::from_std(listener).unwrap()];
         let udp = tokio::net::UdpSocket::from_std(udp).unwrap();
         let port_mapper = service::PortMapper::Ours(udp);
@@ -84,6 +85,7 @@ impl Server {
             port_mapper: udp_address,
             directory,
             counters,
+            files: served,
             mounted,
             ended,
             stop: Some(stop),
@@ -110,6 +112,14 @@ fn soon(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(start.elapsed() < Duration::from_secs(20), "{what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// The memory of this process in bytes, the server's and the clients'.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kib = line.unwrap().split_whitespace().nth(1).unwrap();
+    kib.parse::<u64>().unwrap() * 1024
 }
 
 /// Whether the server closes a connection that is sent nothing more on.
@@ -146,7 +156,7 @@ fn images_and_files_arrive_whole_whatever_the_size_of_the_reads() {
 }
 
 #[test]
-fn pipelined_calls_are_answered_in_order() {
+fn pipelined_calls_are_all_answered_each_once() {
     let server = Server::start();
     let image = server.file("root.squashfs", 300_000);
     let file = server.file("file", 300_000);
@@ -166,14 +176,69 @@ fn pipelined_calls_are_answered_in_order() {
     }
     let mut writer = client.stream.try_clone().unwrap();
     let sender = std::thread::spawn(move || writer.write_all(&stream).unwrap());
-    for (xid, which, offset, count) in reads {
-        let (answered, results) = client.reply().unwrap();
-        assert_eq!(answered, xid);
+    let mut answered = std::collections::BTreeSet::new();
+    for _ in 0..reads.len() {
+        let (xid, results) = client.reply().unwrap();
+        assert!(answered.insert(xid), "{xid} twice");
+        let (_, which, offset, count) = reads[xid as usize];
         let bytes = [&image, &file][which];
         let end = bytes.len().min(offset as usize + count as usize);
         assert!(data(&results) == &bytes[offset as usize..end], "{xid}");
     }
     sender.join().unwrap();
+}
+
+#[test]
+fn a_slow_read_does_not_hold_up_an_image_on_the_same_connection() {
+    let server = Server::start();
+    server.file("root.squashfs", 1 << 20);
+    server.file("slow", 1000);
+    let mut client = server.client();
+    let root = client.mount("/");
+    let slow = client.lookup(&root, "slow");
+    let image = client.lookup(&root, "root.squashfs");
+    let mut stream = record(1, 100_003, READ, &read_arguments(&slow, 0, 1000));
+    for xid in 2..10 {
+        let arguments = read_arguments(&image, 0, 1 << 20);
+        stream.extend(record(xid, 100_003, READ, &arguments));
+    }
+    client.stream.write_all(&stream).unwrap();
+    for xid in 2..10 {
+        assert_eq!(client.reply().unwrap().0, xid);
+    }
+    assert_eq!(client.reply().unwrap().0, 1);
+}
+
+#[test]
+fn one_connection_has_only_so_many_threads_and_so_much_in_the_making() {
+    let server = Server::start();
+    server.file("slow", 1 << 20);
+    let mut client = server.client();
+    let root = client.mount("/");
+    let slow = client.lookup(&root, "slow");
+    let most = |client: &mut Client, count: u32, calls: usize| {
+        server.files.slow[1].store(0, Ordering::SeqCst);
+        let call = record(1, 100_003, READ, &read_arguments(&slow, 0, count));
+        client.stream.write_all(&call.repeat(calls)).unwrap();
+        (0..calls).for_each(|_| assert_eq!(client.reply().unwrap().0, 1));
+        server.files.slow[1].load(Ordering::SeqCst)
+    };
+    assert!((2..=4).contains(&most(&mut client, 1000, 9)));
+    assert_eq!(most(&mut client, 1 << 20, 3), 1);
+}
+
+#[test]
+fn a_peer_that_says_its_last_gets_every_answer() {
+    let server = Server::start();
+    server.file("slow", 1000);
+    let mut client = server.client();
+    let root = client.mount("/");
+    let slow = client.lookup(&root, "slow");
+    let call = record(7, 100_003, READ, &read_arguments(&slow, 0, 1000));
+    client.stream.write_all(&call.repeat(3)).unwrap();
+    client.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    (0..3).for_each(|_| assert_eq!(client.reply().unwrap().0, 7));
+    assert!(is_closed(&mut client));
 }
 
 #[test]
@@ -190,6 +255,32 @@ fn a_call_in_small_fragments_is_answered() {
             .unwrap();
     }
     assert_eq!(client.reply().unwrap(), (9, Vec::new()));
+}
+
+#[test]
+fn peers_that_never_drain_cost_two_mebibytes_each_at_most() {
+    let server = Server::start();
+    server.file("root.squashfs", 1 << 20);
+    server.file("file", 1 << 20);
+    let mut other = server.client();
+    let root = other.mount("/");
+    let before = resident();
+    let mut all = Vec::new();
+    for name in ["root.squashfs", "file"] {
+        let file = other.lookup(&root, name);
+        for count in [1 << 20, 128 * 1024] {
+            let call = record(1, 100_003, READ, &read_arguments(&file, 0, count));
+            for _ in 0..5 {
+                let mut greedy = server.client();
+                let timeout = Some(Duration::from_millis(200));
+                greedy.stream.set_write_timeout(timeout).unwrap();
+                assert!(greedy.stream.write_all(&call.repeat(100_000)).is_err());
+                all.push(greedy);
+            }
+        }
+    }
+    let cost = resident().saturating_sub(before) / all.len() as u64;
+    assert!(cost < 2 << 20, "{cost} bytes each");
 }
 
 #[test]
@@ -222,6 +313,7 @@ fn a_half_sent_record_is_cut_and_a_silent_connection_is_kept() {
     let server = Server::start_with(|options| {
         options.record_timeout = Duration::from_millis(300);
     });
+    assert_eq!(Options::new(2049).record_timeout, Duration::from_secs(60));
     let mut silent = server.client();
     let mut half = server.client();
     half.stream.write_all(&[0x80, 0, 0, 200, 1, 2, 3]).unwrap();
@@ -245,6 +337,7 @@ fn a_thousand_idle_connections_leave_room_for_one_that_works() {
     };
     setrlimit(Resource::Nofile, raised).unwrap();
     let server = Server::start_with(|options| options.max_connections = 4096);
+    let before = resident();
     let idle: Vec<_> = (0..400).map(|_| server.client()).collect();
     let half: Vec<_> = (0..600)
         .map(|_| {
@@ -257,6 +350,9 @@ fn a_thousand_idle_connections_leave_room_for_one_that_works() {
     client.mount("/");
     let connections = || server.counters.figures()[0].connections;
     soon("all are counted", || connections() == 1001);
+    // A task and a kilobyte for what has come, each; the sockets are the kernel's.
+    let cost = resident().saturating_sub(before) / 1000;
+    assert!(cost < 16 * 1024, "{cost} bytes each");
     drop((idle, half));
     soon("all are let go", || connections() == 1);
 }
@@ -347,12 +443,19 @@ fn mounts_are_told_and_calls_and_bytes_counted() {
     let file = client.lookup(&root, "root.squashfs");
     client.call(100_003, READ, &read_arguments(&file, 0, 100_000));
     soon("all is counted", || {
-        let figures = server.counters.figures()[0];
+        let figures = &server.counters.figures()[0];
         figures.calls == 4 && figures.bytes_sent > image.len() as u64
     });
-    let figures = server.counters.figures()[0];
+    let figures = &server.counters.figures()[0];
     assert!(figures.bytes_sent < image.len() as u64 + 1000);
     assert!(figures.last_call > 1_700_000_000);
+    // MOUNT's calls are of no export.
+    let export = &figures.exports[0];
+    assert_eq!((&*export.export, export.calls), ("/", 2));
+    assert!(export.bytes_sent > image.len() as u64);
+    assert_eq!(server.counters.exports(), figures.exports);
+    assert_eq!(figures.times.iter().sum::<u64>(), 4);
+    assert_eq!(server.counters.times(), figures.times);
 }
 
 #[test]

@@ -5,6 +5,8 @@
 //! available the Linux client reports "not supported" for every question about ACLs, overlayfs passes
 //! that on, and on a root that is a tree over NFS nobody but root can run a program.
 
+use std::cell::Cell;
+
 use super::Context;
 use crate::rpc::{Call, Refusal};
 use crate::xdr::{Malformed, Reader, Writer};
@@ -23,6 +25,7 @@ pub(crate) fn serve(
     out: &mut Writer<'_>,
 ) -> Result<(), Refusal> {
     let context = Context {
+        about: Cell::new(None),
         fs,
         client: endpoint.peer,
         user: call.credential,

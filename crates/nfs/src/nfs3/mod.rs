@@ -13,10 +13,11 @@ mod read;
 mod read_dir;
 mod read_only;
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 
 use crate::rpc::{Call, Credential, Refusal};
-use crate::serve::Body;
+use crate::serve::{About, Body};
 use crate::xdr::{Malformed, Reader, Writer};
 use crate::{Attributes, Endpoint, FileHandle, FileKind, ReadOnlyFs, Status};
 
@@ -58,6 +59,8 @@ struct Context<'a> {
     fs: &'a dyn ReadOnlyFs,
     client: SocketAddr,
     user: Credential,
+    /// The last handle that was opened.
+    about: Cell<Option<About>>,
 }
 
 /// A handle as it came: bytes that are none of ours are a status of the procedure, not garbage.
@@ -68,12 +71,14 @@ pub(crate) fn serve(
     endpoint: &Endpoint,
     fs: &dyn ReadOnlyFs,
     out: &mut Writer<'_>,
-) -> Result<Body, Refusal> {
+) -> Result<(Body, Option<About>), Refusal> {
     let context = Context {
         fs,
         client: endpoint.peer,
         user: call.credential,
+        about: Cell::new(None),
     };
+    let mut body = Body::Bytes;
     let mut arguments = call.arguments.clone();
     let arguments = &mut arguments;
     match call.procedure.number {
@@ -82,7 +87,7 @@ pub(crate) fn serve(
         3 => lookup::lookup(arguments, &context, out)?,
         4 => access::access(arguments, &context, out)?,
         5 => lookup::readlink(arguments, &context, out)?,
-        6 => return Ok(read::read(arguments, &context, out)?),
+        6 => body = read::read(arguments, &context, out)?,
         16 => read_dir::readdir(arguments, &context, out)?,
         17 => read_dir::readdirplus(arguments, &context, out)?,
         18 => fs_info::fsstat(arguments, &context, out)?,
@@ -93,7 +98,7 @@ pub(crate) fn serve(
             None => return Err(Refusal::ProcedureUnavailable),
         },
     }
-    Ok(Body::Bytes)
+    Ok((body, context.about.get()))
 }
 
 impl Context<'_> {
@@ -103,6 +108,8 @@ impl Context<'_> {
         if !self.fs.allowed(self.client, &handle) {
             return Err(Status::Access);
         }
+        let (file, read) = (handle, None);
+        self.about.set(Some(About { file, read }));
         Ok((handle, self.fs.attributes(&handle)?))
     }
 

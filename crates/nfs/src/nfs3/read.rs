@@ -1,7 +1,7 @@
 //! READ (RFC 1813 section 3.3.6): the path that everything else waits for.
 
 use super::Context;
-use crate::serve::Body;
+use crate::serve::{About, Asked, Body};
 use crate::xdr::{Malformed, Reader, Writer, padding};
 use crate::{Attributes, FileHandle, FileKind, FileRange, Status};
 
@@ -17,7 +17,18 @@ pub(super) fn read(
 ) -> Result<Body, Malformed> {
     let file = arguments.handle()?;
     let (offset, count) = (arguments.u64()?, arguments.u32()?);
-    let (file, attributes) = match context.open(file) {
+    let opened = context.open(file);
+    if let Some(about) = context.about.get() {
+        let count = count.min(MAX_READ);
+        let size = opened.as_ref().map_or(0, |(_, attributes)| attributes.size);
+        let read = Some(Asked {
+            offset,
+            count,
+            behind: size.saturating_sub(offset.saturating_add(count.into())),
+        });
+        context.about.set(Some(About { read, ..about }));
+    }
+    let (file, attributes) = match opened {
         Ok(opened) => opened,
         Err(status) => {
             out.failure(status, None);

@@ -17,6 +17,7 @@ use tracing::{debug, error, warn};
 use super::Service;
 use super::connection::Connection;
 use super::counters::{Activity, Connected};
+use super::threads::Threads;
 
 /// How long to wait when the process has no descriptor left for a connection.
 const EXHAUSTED: Duration = Duration::from_millis(100);
@@ -30,10 +31,10 @@ const KEEPALIVE: TcpKeepalive = TcpKeepalive::new()
 type Ended = (SocketAddr, io::Result<()>);
 
 /// The connections there are.
-#[derive(Default)]
 pub(super) struct Connections {
     tasks: JoinSet<Ended>,
     open: HashMap<Id, Open>,
+    threads: Threads,
 }
 
 /// What is known of a connection from outside.
@@ -41,6 +42,8 @@ struct Open {
     address: IpAddr,
     activity: Activity,
     task: AbortHandle,
+    /// The number of its thread.
+    thread: usize,
 }
 
 /// Accepts for ever; every connection is a task of its own in `connections`.
@@ -53,7 +56,11 @@ pub(super) async fn accept(
     loop {
         tokio::select! {
             accepted = next(listeners) => match accepted {
-                Ok((stream, peer)) => connections.open(service, stream, peer, &stopped),
+                // It goes to a thread with another runtime.
+                Ok((stream, peer)) => match stream.into_std() {
+                    Ok(stream) => connections.open(service, stream, peer, &stopped),
+                    Err(error) => debug!(%peer, %error, "NFS connection lost"),
+                },
                 Err(error) if is_of_the_connection(&error) => {}
                 Err(error) => {
                     warn!(%error, "cannot accept an NFS connection");
@@ -66,6 +73,15 @@ pub(super) async fn accept(
 }
 
 impl Connections {
+    /// None yet; a thread for each processor.
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self {
+            tasks: JoinSet::new(),
+            open: HashMap::new(),
+            threads: Threads::start(super::cores())?,
+        })
+    }
+
     /// Waits until none is left.
     pub(super) async fn drained(&mut self) {
         while self.tasks.join_next().await.is_some() {}
@@ -74,7 +90,7 @@ impl Connections {
     fn open(
         &mut self,
         service: &Arc<Service>,
-        stream: TcpStream,
+        stream: std::net::TcpStream,
         peer: SocketAddr,
         stopped: &watch::Receiver<bool>,
     ) {
@@ -88,16 +104,26 @@ impl Connections {
         }
         // Without it, a machine that was switched off costs a little more for a little longer.
         let _ = SockRef::from(&stream).set_tcp_keepalive(&KEEPALIVE);
-        let connected = Connected::new(client);
+        let connected = Connected::new(Arc::clone(&service.options.counters), client);
         let activity = connected.activity();
-        let connection = Connection::new(stream, Arc::clone(service), connected, stopped.clone());
+        let (service, stopped) = (Arc::clone(service), stopped.clone());
+        let connection = async move {
+            let stream = TcpStream::from_std(stream)?;
+            Connection::new(stream, service, connected, stopped)
+                .run()
+                .await
+        };
+        let Some((thread, runtime)) = self.threads.take() else {
+            return;
+        };
         let task = self
             .tasks
-            .spawn(async move { (peer, connection.run().await) });
+            .spawn_on(async move { (peer, connection.await) }, &runtime);
         let open = Open {
             address,
             activity,
             task,
+            thread,
         };
         self.open.insert(open.task.id(), open);
     }
@@ -112,20 +138,28 @@ impl Connections {
         {
             debug!(address = %open.address, "too many NFS connections: the idlest is closed");
             open.task.abort();
+            self.threads.give_back(open.thread);
+        }
+    }
+
+    /// Forgets a connection.
+    fn close(&mut self, id: Id) {
+        if let Some(open) = self.open.remove(&id) {
+            self.threads.give_back(open.thread);
         }
     }
 
     fn ended(&mut self, ended: Result<(Id, Ended), JoinError>) {
         match ended {
             Ok((id, (peer, result))) => {
-                self.open.remove(&id);
+                self.close(id);
                 match result {
                     Ok(()) => debug!(%peer, "NFS connection closed"),
                     Err(error) => debug!(%peer, %error, "NFS connection ended"),
                 }
             }
             Err(error) => {
-                self.open.remove(&error.id());
+                self.close(error.id());
                 if error.is_panic() {
                     error!(%error, "an NFS connection was lost to a fault of ours");
                 }

@@ -8,21 +8,25 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout};
-use tracing::error;
 
 use super::Service;
 use super::counters::Connected;
-use super::session::{Pause, Piece, Session};
-use super::transmit;
+use super::patient::{Answers, Patient};
+use super::session::{Clerk, Pause, Piece, Session};
+use super::transmit::{self, Turn};
 
 /// A connection that is silent for so long gives its buffers back.
 const SILENT: Duration = Duration::from_secs(1);
+/// Buffers of answers that are kept for the next ones, and how large each may be, in bytes.
+const SPARE: usize = 2;
+const MOST_SPARE: usize = 640 * 1024;
 
 pub(super) struct Connection {
     stream: TcpStream,
     service: Arc<Service>,
     client: Connected,
     stopped: watch::Receiver<bool>,
+    turn: Turn,
 }
 
 impl Connection {
@@ -37,6 +41,7 @@ impl Connection {
             service,
             client,
             stopped,
+            turn: Turn::default(),
         }
     }
 
@@ -44,31 +49,34 @@ impl Connection {
     pub(super) async fn run(mut self) -> io::Result<()> {
         self.stream.set_nodelay(true)?;
         let (peer, local) = (self.stream.peer_addr()?, self.stream.local_addr()?);
-        let mut session = Session::new(Arc::clone(&self.service), peer, local);
+        let (service, by_export) = (Arc::clone(&self.service), self.client.by_export());
+        let clerk = || Clerk::new(Arc::clone(&service), peer, local, by_export.clone());
+        let mut session = Session::new(clerk());
+        let mut patient = Patient::new(Arc::clone(&service));
         let mut cut_at = None;
+        let mut may_say_more = true;
         while !*self.stopped.borrow() {
-            let answered = session.answer_eagerly();
-            let pause = match answered {
-                Ok(Pause::MustBlock) => {
-                    // What is ready need not wait for what is not.
-                    self.send(&mut session, false).await?;
-                    let (back, pause) = self.answer_patiently(session).await?;
-                    session = back;
-                    pause
-                }
-                pause => pause,
-            };
-            match pause {
+            match session.answer(&mut patient) {
                 Ok(Pause::Send(piece)) => self.send_piece(&mut session, &piece).await?,
-                Ok(Pause::Enough | Pause::MustBlock) => self.send(&mut session, false).await?,
+                Ok(Pause::Enough) => self.send(&mut session, false).await?,
                 Ok(Pause::Starved) => {
                     self.send(&mut session, false).await?;
-                    cut_at = session.records.is_partial().then(|| {
+                    patient.start(clerk, &mut session.spare);
+                    let wants_more = may_say_more && !patient.is_full();
+                    cut_at = (wants_more && session.records.is_partial()).then(|| {
                         cut_at
                             .unwrap_or_else(|| Instant::now() + self.service.options.record_timeout)
                     });
-                    if !self.receive(&mut session, cut_at).await? {
-                        break;
+                    tokio::select! {
+                        biased;
+                        answers = patient.answers(), if patient.is_busy() => {
+                            self.send_answers(answers?, &mut session.spare).await?;
+                        }
+                        more = self.receive(&mut session, cut_at), if wants_more => {
+                            may_say_more = more?;
+                        }
+                        // It has said its last, and has every answer.
+                        else => break,
                     }
                 }
                 Err(error) => {
@@ -95,11 +103,13 @@ impl Connection {
                 Ok(0) => return Ok(false),
                 Ok(count) => {
                     session.records.filled(count);
+                    session.since = std::time::Instant::now();
                     return Ok(true);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Err(error),
             }
+            self.turn.begin();
             let patience = match cut_at {
                 Some(cut_at) => cut_at.saturating_duration_since(Instant::now()),
                 None => SILENT,
@@ -118,6 +128,7 @@ impl Connection {
             }
             session.records.shrink();
             session.out = Vec::new();
+            session.spare = Vec::new();
             tokio::select! {
                 readable = self.stream.readable() => readable?,
                 _ = self.stopped.changed() => return Ok(false),
@@ -125,37 +136,35 @@ impl Connection {
         }
     }
 
-    /// Answers on a blocking thread. Permits bound how many there are at once.
-    async fn answer_patiently(
-        &self,
-        mut session: Session,
-    ) -> io::Result<(Session, io::Result<Pause>)> {
-        let permit = self.permit().await?;
-        let answer = move || {
-            let pause = session.answer_patiently();
-            drop(permit);
-            (session, pause)
-        };
-        spawn_blocking(answer).await.map_err(|fault| {
-            // A panic in the call ends this connection, and no other.
-            error!(%fault, "an NFS call was lost to a fault of ours");
-            io::Error::other(fault)
-        })
+    /// Sends what a thread has answered, and keeps the buffer for the next one.
+    async fn send_answers(
+        &mut self,
+        mut answers: Answers,
+        spare: &mut Vec<Vec<u8>>,
+    ) -> io::Result<()> {
+        transmit::bytes(&self.stream, &answers.out, false, &mut self.turn).await?;
+        let bytes = answers.out.len() as u64;
+        self.client.answered(answers.calls, bytes, answers.since);
+        answers.out.clear();
+        if spare.len() < SPARE && answers.out.capacity() <= MOST_SPARE {
+            spare.push(answers.out);
+        }
+        Ok(())
     }
 
     /// Sends the replies there are.
-    async fn send(&self, session: &mut Session, more: bool) -> io::Result<()> {
+    async fn send(&mut self, session: &mut Session, more: bool) -> io::Result<()> {
         if session.out.is_empty() {
             return Ok(());
         }
-        transmit::bytes(&self.stream, &session.out, more).await?;
+        transmit::bytes(&self.stream, &session.out, more, &mut self.turn).await?;
         self.count(session, session.out.len() as u64);
         session.out.clear();
         Ok(())
     }
 
     /// Sends the replies there are and the piece that belongs to the last of them.
-    async fn send_piece(&self, session: &mut Session, piece: &Piece) -> io::Result<()> {
+    async fn send_piece(&mut self, session: &mut Session, piece: &Piece) -> io::Result<()> {
         if !transmit::is_cached(piece) {
             let permit = self.permit().await?;
             let fetched = Piece {
@@ -169,13 +178,13 @@ impl Connection {
             .await??;
         }
         self.send(session, true).await?;
-        transmit::piece(&self.stream, piece).await?;
+        transmit::piece(&self.stream, piece, &mut self.turn).await?;
         self.count(session, u64::from(piece.range.len) + piece.padding as u64);
         Ok(())
     }
 
     fn count(&self, session: &mut Session, bytes: u64) {
-        self.client.answered(session.calls, bytes);
+        self.client.answered(session.calls, bytes, session.since);
         session.calls = 0;
     }
 

@@ -1,18 +1,29 @@
-//! Calls and bytes per client.
+//! Calls, bytes and times: of each client, and of each export.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
+
+use ::nfs::FileHandle;
+
+use super::ExportedFiles;
+use super::histogram::{BUCKETS, Histogram};
+use super::places::{Place, PlaceFigures, Places};
 
 /// Most clients that are counted apart.
 const MAX_CLIENTS: usize = 4096;
+/// Most exports that are counted apart; and most of one client.
+const MAX_EXPORTS: usize = 512;
+const MAX_EXPORTS_OF_CLIENT: usize = 16;
 
 /// Every client that has connected, by address.
 #[derive(Debug, Default)]
 pub struct Counters {
     clients: Mutex<HashMap<IpAddr, Arc<ClientCounter>>>,
+    places: Places<MAX_EXPORTS>,
+    times: Histogram,
 }
 
 /// One client's counters; its connections add to them.
@@ -23,10 +34,12 @@ pub(super) struct ClientCounter {
     discarded: AtomicU64,
     connections: AtomicUsize,
     last_call: AtomicU64,
+    places: Places<MAX_EXPORTS_OF_CLIENT>,
+    times: Histogram,
 }
 
 /// What one client has done since the daemon started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientFigures {
     /// Its address.
     pub address: IpAddr,
@@ -40,6 +53,10 @@ pub struct ClientFigures {
     pub connections: usize,
     /// When it last called, in seconds since 1970; 0 for never.
     pub last_call: u64,
+    /// What it asked of each export, the last asked first.
+    pub exports: Vec<PlaceFigures>,
+    /// Calls by how long they took: bucket 0 is below 1 µs, bucket `n` below 2ⁿ µs.
+    pub times: [u64; BUCKETS],
 }
 
 impl Counters {
@@ -53,8 +70,20 @@ impl Counters {
             discarded: client.discarded.load(Relaxed),
             connections: client.connections.load(Relaxed),
             last_call: client.last_call.load(Relaxed),
+            exports: client.places.figures(),
+            times: client.times.counts(),
         });
         figures.collect()
+    }
+
+    /// What all clients asked of each export, the last asked first.
+    pub fn exports(&self) -> Vec<PlaceFigures> {
+        self.places.figures()
+    }
+
+    /// All calls by how long they took, as in [`ClientFigures::times`].
+    pub fn times(&self) -> [u64; BUCKETS] {
+        self.times.counts()
     }
 
     /// The counters of one address. When there are too many addresses, those of clients that are
@@ -77,8 +106,34 @@ impl ClientCounter {
 /// One connection, counted for as long as the value lives.
 #[derive(Debug)]
 pub(super) struct Connected {
+    counters: Arc<Counters>,
     client: Arc<ClientCounter>,
     activity: Activity,
+}
+
+/// Counts by export what one connection, or one thread for it, answers.
+#[derive(Clone, Debug)]
+pub(super) struct Answered {
+    counters: Arc<Counters>,
+    client: Arc<ClientCounter>,
+    /// Calls come in runs on one file: its places, the client's and everybody's.
+    last: Option<(FileHandle, Option<[Arc<Place>; 2]>)>,
+}
+
+impl Answered {
+    /// One call about this file was answered with so many bytes.
+    pub(super) fn call(&mut self, files: &dyn ExportedFiles, file: &FileHandle, bytes: u64) {
+        if self.last.as_ref().is_none_or(|(last, _)| last != file) {
+            let places = files.place(file).map(|name| {
+                let client = self.client.places.get(&name);
+                [client, self.counters.places.get(&name)]
+            });
+            self.last = Some((*file, places));
+        }
+        if let Some((_, Some(places))) = &self.last {
+            places.iter().for_each(|place| place.answered(bytes));
+        }
+    }
 }
 
 /// When a connection was last of use, in milliseconds since 1970.
@@ -92,9 +147,10 @@ impl Activity {
 }
 
 impl Connected {
-    pub(super) fn new(client: Arc<ClientCounter>) -> Self {
+    pub(super) fn new(counters: Arc<Counters>, client: Arc<ClientCounter>) -> Self {
         client.connections.fetch_add(1, Relaxed);
         Self {
+            counters,
             client,
             activity: Activity(Arc::new(AtomicU64::new(now()))),
         }
@@ -104,8 +160,21 @@ impl Connected {
         self.activity.clone()
     }
 
-    pub(super) fn answered(&self, calls: u64, bytes: u64) {
+    /// A counter by export.
+    pub(super) fn by_export(&self) -> Answered {
+        Answered {
+            counters: Arc::clone(&self.counters),
+            client: Arc::clone(&self.client),
+            last: None,
+        }
+    }
+
+    /// Calls that came at `since` were answered with so many bytes.
+    pub(super) fn answered(&self, calls: u64, bytes: u64, since: Instant) {
         let now = now();
+        let took = since.elapsed();
+        self.client.times.add(calls, took);
+        self.counters.times.add(calls, took);
         self.client.calls.fetch_add(calls, Relaxed);
         self.client.bytes_sent.fetch_add(bytes, Relaxed);
         self.client.last_call.store(now / 1000, Relaxed);
@@ -123,7 +192,8 @@ impl Drop for Connected {
     }
 }
 
-fn now() -> u64 {
+/// Milliseconds since 1970.
+pub(super) fn now() -> u64 {
     let now = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
 }

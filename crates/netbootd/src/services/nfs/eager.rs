@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 
 use ::nfs::{Attributes, DirEntry, Export, FileHandle, FileRange, FsStat, ReadOnlyFs, Status};
 
-/// The files as a runtime thread may ask for them: plain image files, whose attributes are in
-/// memory. Whatever may need the disk or a decompressor is not asked; [`Eager::had_to_wait`] then
-/// tells that the answer is worth nothing and the call belongs on a blocking thread.
+/// The files as a runtime thread may ask for them: what is in memory. Whatever may need the disk or
+/// a decompressor is not asked, or says so; [`Eager::had_to_wait`] then tells that the answer is
+/// worth nothing and the call belongs on a blocking thread.
 pub(super) struct Eager<'a> {
     files: &'a dyn ReadOnlyFs,
     had_to_wait: Cell<bool>,
@@ -23,6 +23,14 @@ impl<'a> Eager<'a> {
 
     pub(super) fn had_to_wait(&self) -> bool {
         self.had_to_wait.get()
+    }
+
+    /// An answer, unless it is that the question takes time.
+    fn told<T>(&self, answer: Result<T, Status>) -> Result<T, Status> {
+        if matches!(answer, Err(Status::JukeBox)) {
+            return self.wait();
+        }
+        answer
     }
 
     fn wait<T>(&self) -> Result<T, Status> {
@@ -46,18 +54,19 @@ impl ReadOnlyFs for Eager<'_> {
     }
 
     fn attributes(&self, handle: &FileHandle) -> Result<Attributes, Status> {
-        if self.files.file_range(handle, 0, 0).is_none() {
-            return self.wait();
-        }
-        self.files.attributes(handle)
+        self.told(self.files.attributes(handle))
     }
 
-    fn lookup(&self, _: &FileHandle, _: &[u8]) -> Result<(FileHandle, Attributes), Status> {
-        self.wait()
+    fn lookup(
+        &self,
+        directory: &FileHandle,
+        name: &[u8],
+    ) -> Result<(FileHandle, Attributes), Status> {
+        self.told(self.files.lookup(directory, name))
     }
 
-    fn read_link(&self, _: &FileHandle) -> Result<Vec<u8>, Status> {
-        self.wait()
+    fn read_link(&self, link: &FileHandle) -> Result<Vec<u8>, Status> {
+        self.told(self.files.read_link(link))
     }
 
     fn read_dir(
@@ -70,8 +79,14 @@ impl ReadOnlyFs for Eager<'_> {
         self.wait()
     }
 
-    fn read(&self, _: &FileHandle, _: u64, _: u32, _: &mut Vec<u8>) -> Result<bool, Status> {
-        self.wait()
+    fn read(
+        &self,
+        handle: &FileHandle,
+        offset: u64,
+        count: u32,
+        out: &mut Vec<u8>,
+    ) -> Result<bool, Status> {
+        self.told(self.files.read(handle, offset, count, out))
     }
 
     fn file_range(
@@ -80,10 +95,11 @@ impl ReadOnlyFs for Eager<'_> {
         offset: u64,
         count: u32,
     ) -> Option<Result<FileRange, Status>> {
-        self.files.file_range(handle, offset, count)
+        let range = self.files.file_range(handle, offset, count)?;
+        Some(self.told(range))
     }
 
-    fn fs_stat(&self, _: &FileHandle) -> Result<FsStat, Status> {
-        self.wait()
+    fn fs_stat(&self, handle: &FileHandle) -> Result<FsStat, Status> {
+        self.told(self.files.fs_stat(handle))
     }
 }

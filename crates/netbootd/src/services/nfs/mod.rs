@@ -2,24 +2,32 @@
 //!
 //! ```text
 //!   listener(s) ──► Connection ──► ::nfs::serve ──► ExportedFiles
-//!   one task per connection:  read ─► answer every whole record ─► send, in order ─► read …
+//!   one task per connection:  read ─► answer every whole record ─► send ─► read …
 //!                                       │ needs the disk or a decompressor
-//!                                       └──► a blocking thread, a bounded number at a time
+//!                                       └──► blocking threads, a bounded number at a time;
+//!                                            their replies may come after those of later calls
 //! ```
 //!
 //! Nothing is read from a peer while replies to it wait to be sent, so a peer that does not drain
-//! costs one reply buffer and no more. READs of plain image files leave by `sendfile` from the page
-//! cache; what is not in the cache is fetched on a blocking thread first. A panic in a call ends
-//! that connection only.
+//! costs one reply buffer, what is being answered for it (a mebibyte), and no more. READs of plain
+//! image files leave by `sendfile` from the page cache; what is not in the cache is fetched on a
+//! blocking thread first. READs of trees are answered at once from the block cache, which is filled
+//! ahead of those who read in order. A connection that has sent 256 KiB lets others go first. A
+//! panic in a call ends that connection only.
 
 mod accept;
+mod ahead;
 mod bind;
 mod connection;
 mod counters;
 mod eager;
+mod histogram;
+mod patient;
+mod places;
 mod port_mapper;
 mod registration;
 mod session;
+mod threads;
 mod transmit;
 
 use std::fs::File;
@@ -29,13 +37,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::nfs::{FileToken, Ports, ReadOnlyFs};
+use ::nfs::{FileHandle, FileToken, Ports, ReadOnlyFs};
 use rustix::process::{Resource, getrlimit};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 
 pub use bind::{PortMapper, Sockets, bind};
 pub use counters::Counters;
+pub use histogram::quantile_micros;
+pub use places::PlaceFigures;
 
 /// How long connections may go on with what they are sending once the service is told to stop.
 const GRACE: Duration = Duration::from_secs(2);
@@ -48,6 +58,17 @@ pub trait ExportedFiles: ReadOnlyFs + Send + Sync {
     /// The open file behind the token of a [`FileRange`](::nfs::FileRange) just returned; `None` if
     /// its generation has gone meanwhile, which costs the client a reconnection.
     fn file(&self, token: FileToken) -> Option<Arc<File>>;
+
+    /// The same files for those who must not wait: what would have to be read from a disk,
+    /// decompressed, or waited for is [`Status::JukeBox`](::nfs::Status::JukeBox). Never asked to
+    /// mount or to list.
+    fn at_once(&self) -> &dyn ReadOnlyFs;
+
+    /// What calls about this file are counted under, if they are.
+    fn place(&self, file: &FileHandle) -> Option<Arc<str>>;
+
+    /// Makes ready what will probably be read next of a file that is not a plain one. May block.
+    fn prefetch(&self, file: &FileHandle, offset: u64, len: u32);
 }
 
 /// Called with the client and the tidied path when a client has been given a root handle.
@@ -74,18 +95,22 @@ impl Options {
     /// MOUNT on one port.
     pub fn new(port: u16) -> Self {
         let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             ports: Ports {
                 nfs: port,
                 mount: port,
             },
             max_connections: (descriptors / 4 * 3).clamp(16, MAX_CONNECTIONS) as usize,
-            max_blocking: (cores * 4).clamp(8, 64),
+            max_blocking: (cores() * 4).clamp(8, 64),
             record_timeout: Duration::from_secs(60),
             counters: Arc::default(),
         }
     }
+}
+
+/// Processors of this machine.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
 }
 
 /// What all connections share.
@@ -93,7 +118,10 @@ struct Service {
     options: Options,
     files: Arc<dyn ExportedFiles>,
     on_mount: OnMount,
+    /// Threads for calls that may block.
     blocking: Arc<Semaphore>,
+    /// Threads for what nobody waits for yet.
+    ahead: Arc<Semaphore>,
 }
 
 /// Serves until `shutdown` is ready, then lets connections finish the reply they are sending.
@@ -110,12 +138,13 @@ pub async fn serve(
 ) -> io::Result<()> {
     let service = Arc::new(Service {
         blocking: Arc::new(Semaphore::new(options.max_blocking)),
+        ahead: Arc::new(Semaphore::new(cores())),
         options,
         files,
         on_mount,
     });
     let (stop, stopped) = watch::channel(false);
-    let mut connections = accept::Connections::default();
+    let mut connections = accept::Connections::new()?;
     tokio::select! {
         () = shutdown => {}
         result = accept::accept(&service, &listeners, &mut connections, stopped) => result?,

