@@ -11,8 +11,10 @@
 //! boot changes by one rename of a symbolic link. So whoever reads sees the old or the new, and a
 //! client that runs keeps the files that it has open.
 
+mod archive;
 mod draft;
 mod error;
+mod keep;
 mod lock;
 mod pointer;
 mod verify;
@@ -48,6 +50,8 @@ pub struct Image {
     pub current: Option<GenerationId>,
     /// What they booted before.
     pub previous: Option<GenerationId>,
+    /// Generations that nothing removes until they are unpinned.
+    pub pinned: Vec<GenerationId>,
     /// Every good generation, the newest first.
     pub generations: Vec<Generation>,
 }
@@ -169,28 +173,6 @@ impl Catalogue {
         Ok(target)
     }
 
-    /// Removes all but the newest `keep` generations of the image, the current and the previous
-    /// one and those that are `in_use`. What was removed.
-    pub fn prune(
-        &self,
-        name: &ImageName,
-        keep: usize,
-        in_use: &dyn Fn(GenerationId) -> bool,
-    ) -> Result<Vec<GenerationId>, CatalogueError> {
-        let folder = self.image_folder(name);
-        let _lock = Lock::wait(&folder)?;
-        let image = self.image(name)?;
-        let mut removed = Vec::new();
-        for generation in image.generations.iter().skip(keep) {
-            let id = Some(generation.id);
-            if id != image.current && id != image.previous && !in_use(generation.id) {
-                draft::remove_folder(&folder, &generation.folder)?;
-                removed.push(generation.id);
-            }
-        }
-        Ok(removed)
-    }
-
     /// Removes what broken-off builds left behind, of every image that is not being built. For
     /// the start of the daemon.
     pub fn clean(&self) -> Result<(), CatalogueError> {
@@ -216,7 +198,9 @@ impl Catalogue {
     ) -> Result<Image, CatalogueError> {
         let folder = self.image_folder(&name);
         let mut generations = Vec::new();
+        let mut pinned = Vec::new();
         for entry in names(&folder)? {
+            pinned.extend(keep::pinned(&entry));
             let Ok(id) = entry.parse() else {
                 continue; // pointers, locks, drafts, an operator's notes
             };
@@ -242,6 +226,7 @@ impl Catalogue {
         Ok(Image {
             current: pointer(pointer::CURRENT),
             previous: pointer(pointer::PREVIOUS),
+            pinned,
             name,
             generations,
         })

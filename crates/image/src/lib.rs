@@ -9,6 +9,7 @@
 
 pub mod build;
 pub mod catalogue;
+pub mod contents;
 pub mod cpio;
 pub mod entry;
 pub mod initrd;

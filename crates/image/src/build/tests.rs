@@ -443,3 +443,6 @@ fn a_preview_says_what_a_build_would_do_and_writes_nothing() {
         "{largest:?}"
     );
 }
+
+mod carry;
+mod crash;

@@ -18,6 +18,12 @@ pub enum CatalogueError {
     /// The image has one generation only.
     #[error("the image {0} has no other generation to go back to")]
     NothingBefore(ImageName),
+    /// The generation is not to be removed.
+    #[error("{0}@{generation} is not removed: {2}", generation = .1.short())]
+    Needed(ImageName, GenerationId, &'static str),
+    /// What was to be imported is no exported generation, or a damaged one.
+    #[error("the archive cannot be imported: {0}; nothing was published")]
+    Archive(String),
     /// Somebody else is building this image.
     #[error("the image {name} is being built by process {process}; wait for it or stop it")]
     Busy {

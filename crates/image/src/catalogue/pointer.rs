@@ -33,6 +33,12 @@ pub(super) fn set_current(folder: &Path, generation: GenerationId) -> Result<(),
     sync_folder(folder)
 }
 
+/// Takes [`PREVIOUS`] away, before the generation that it names goes.
+pub(super) fn forget_previous(folder: &Path) -> Result<(), CatalogueError> {
+    let path = folder.join(PREVIOUS);
+    fs::remove_file(&path).map_err(CatalogueError::io("remove", &path))
+}
+
 fn point(folder: &Path, link: &str, generation: GenerationId) -> Result<(), CatalogueError> {
     let (path, next) = (folder.join(link), folder.join(format!(".{link}.new")));
     let replace = || -> io::Result<()> {

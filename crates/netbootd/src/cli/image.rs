@@ -2,6 +2,8 @@
 //! sees what is published here.
 
 mod build;
+mod carry;
+mod keep;
 mod preview;
 mod progress;
 mod show;
@@ -9,7 +11,7 @@ mod show;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
 use image::catalogue::{Catalogue, Generation, Image};
 use image::scrub::Rules;
@@ -48,6 +50,65 @@ enum Action {
         #[arg(long)]
         verify: bool,
     },
+    /// Shows what changed from one generation to another
+    Diff {
+        /// The older one, NAME or NAME@GENERATION
+        before: String,
+        /// The newer one
+        after: String,
+    },
+    /// Keeps a generation until it is unpinned
+    Pin {
+        /// The image, and the generation if not the current one
+        #[arg(value_name = "NAME[@GENERATION]")]
+        image: String,
+    },
+    /// Lets a pinned generation go when it is old
+    Unpin {
+        /// The image, and the generation if not the current one
+        #[arg(value_name = "NAME[@GENERATION]")]
+        image: String,
+    },
+    /// Removes a generation that nobody needs, or an image with all its generations
+    Remove {
+        /// The image with everything, or one generation of it
+        #[arg(value_name = "NAME[@GENERATION]")]
+        image: String,
+        #[command(flatten)]
+        users: keep::Users,
+    },
+    /// Removes old generations that nobody needs
+    Prune {
+        /// Only this image
+        name: Option<ImageName>,
+        /// How many of the newest stay, besides the current, the previous and pinned ones
+        #[arg(long, default_value_t = 3)]
+        generations: usize,
+        #[command(flatten)]
+        users: keep::Users,
+    },
+    /// Reads every file again and compares it with its checksum
+    Verify {
+        /// Only this image, or this generation
+        #[arg(value_name = "NAME[@GENERATION]")]
+        image: Option<String>,
+    },
+    /// Writes a generation into one file, to carry to another server
+    Export {
+        /// The image, and the generation if not the current one
+        #[arg(value_name = "NAME[@GENERATION]")]
+        image: String,
+        /// The file; - is standard output
+        file: PathBuf,
+    },
+    /// Publishes an exported generation, after comparing every file with its checksum
+    Import {
+        /// The file; - is standard input
+        file: PathBuf,
+        /// Under this name instead of its own
+        #[arg(long)]
+        name: Option<ImageName>,
+    },
     /// Shows the rules about what is left out of an image
     Rules,
     /// Lets new boots have the previous generation, or the one that is named
@@ -58,8 +119,9 @@ enum Action {
     },
 }
 
-/// Does what was asked. `state_dir` is the configuration's; `--state-dir` overrides it.
-pub fn run(command: ImageCommand, state_dir: &Path) -> anyhow::Result<()> {
+/// Does what was asked. `state_dir` is the configuration's; `--state-dir` overrides it. The daemon at
+/// `control` knows who runs what.
+pub fn run(command: ImageCommand, state_dir: &Path, control: &Path) -> anyhow::Result<()> {
     let state_dir = command.state_dir.unwrap_or_else(|| state_dir.to_owned());
     let catalogue = Catalogue::open(&state_dir);
     match command.action {
@@ -71,6 +133,18 @@ pub fn run(command: ImageCommand, state_dir: &Path) -> anyhow::Result<()> {
             verify,
         } => show::inspect(&catalogue, &image, json, verify),
         Action::Rules => print(&rules()),
+        Action::Diff { before, after } => show::diff(&catalogue, &before, &after),
+        Action::Pin { image } => keep::pin(&catalogue, &image, true),
+        Action::Unpin { image } => keep::pin(&catalogue, &image, false),
+        Action::Remove { image, users } => keep::remove(&catalogue, &image, &users, control),
+        Action::Prune {
+            name,
+            generations,
+            users,
+        } => keep::prune(&catalogue, name, generations, &users, control),
+        Action::Verify { image } => carry::verify(&catalogue, image.as_deref()),
+        Action::Export { image, file } => carry::export(&catalogue, &image, &file),
+        Action::Import { file, name } => carry::import(&catalogue, &file, name.as_ref()),
         Action::Rollback { image } => rollback(&catalogue, &image),
     }
 }
@@ -116,6 +190,20 @@ fn parse_wanted(wanted: &str) -> anyhow::Result<(ImageName, Option<&str>)> {
     };
     let name = name.parse().map_err(|error| anyhow!("{name:?}: {error}"))?;
     Ok((name, generation))
+}
+
+/// The generation that `NAME` or `NAME@DIGITS` names, with its image.
+fn found(catalogue: &Catalogue, wanted: &str) -> anyhow::Result<(Image, Generation)> {
+    let (name, digits) = parse_wanted(wanted)?;
+    let image = catalogue.image(&name)?;
+    let generation = match digits {
+        Some(digits) => generation_of(&image, digits)?,
+        None => image
+            .current()
+            .with_context(|| format!("{name} has no current generation; name one"))?,
+    };
+    let generation = generation.clone();
+    Ok((image, generation))
 }
 
 /// The only generation whose id begins with `digits`.

@@ -77,7 +77,11 @@ impl Cli {
                 crate::run::run(loaded)
             }
             Command::Check => check::run(&loaded, file.as_deref()),
-            Command::Image(command) => image::run(command, &loaded.config.state_dir),
+            Command::Image(command) => image::run(
+                command,
+                &loaded.config.state_dir,
+                &loaded.config.control_socket,
+            ),
             Command::Status(command) => status::run(&command, &loaded.config.control_socket),
             Command::Leases(command) => leases::run(&command, &loaded.config.control_socket),
         }

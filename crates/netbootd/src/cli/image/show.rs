@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use image::catalogue::{Catalogue, Generation, Image};
+use image::contents;
 use indicatif::HumanBytes;
 
-use super::{generation_of, parse_wanted, print};
+use super::{found, print};
 
 /// Every image with its generations.
 pub(super) fn list(catalogue: &Catalogue, json: bool) -> anyhow::Result<()> {
@@ -31,6 +32,10 @@ pub(super) fn list(catalogue: &Catalogue, json: bool) -> anyhow::Result<()> {
         writeln!(text, "{}", image.name)?;
         for generation in &image.generations {
             let manifest = &generation.manifest;
+            let pin = match image.pinned.contains(&generation.id) {
+                true => "  pinned",
+                false => "",
+            };
             let mark = match Some(generation.id) {
                 id if id == image.current => "current",
                 id if id == image.previous => "previous",
@@ -38,7 +43,7 @@ pub(super) fn list(catalogue: &Catalogue, json: bool) -> anyhow::Result<()> {
             };
             writeln!(
                 text,
-                "  {}  {mark:<8}  {:>12}  {:<24}  {}",
+                "  {}  {mark:<8}  {:>12}  {:<24}  {}{pin}",
                 generation.id.short(),
                 HumanBytes(manifest.files.root.bytes).to_string(),
                 manifest.kernel.version,
@@ -56,21 +61,15 @@ pub(super) fn inspect(
     json: bool,
     verify: bool,
 ) -> anyhow::Result<()> {
-    let (name, generation) = parse_wanted(wanted)?;
-    let image = catalogue.image(&name)?;
-    let generation = match generation {
-        Some(digits) => generation_of(&image, digits)?,
-        None => image
-            .current()
-            .with_context(|| format!("{name} has no current generation; name one"))?,
-    };
+    let (image, generation) = &found(catalogue, wanted)?;
+    let name = &image.name;
     let damaged = match verify {
         true => generation.verify()?,
         false => Vec::new(),
     };
     let text = match json {
         true => format!("{}\n", serde_json::to_string_pretty(&generation.manifest)?),
-        false => described(&image, generation)?,
+        false => described(image, generation)?,
     };
     print(&text)?;
     if !damaged.is_empty() {
@@ -84,6 +83,40 @@ pub(super) fn inspect(
         eprintln!("every file is what it was when it was built");
     }
     Ok(())
+}
+
+/// What changed from one generation to another: a line for each name.
+pub(super) fn diff(catalogue: &Catalogue, before: &str, after: &str) -> anyhow::Result<()> {
+    let (_, old) = found(catalogue, before)?;
+    let (_, new) = found(catalogue, after)?;
+    let (a, b) = (contents::open(&old)?, contents::open(&new)?);
+    let mut text = String::new();
+    for (what, old, new) in [
+        (
+            "kernel",
+            &old.manifest.kernel.version,
+            &new.manifest.kernel.version,
+        ),
+        ("source", &old.manifest.source, &new.manifest.source),
+    ] {
+        if old != new {
+            writeln!(text, "{what}: {old} -> {new}")?;
+        }
+    }
+    let mut grown = 0_i64;
+    let mut names = 0_u64;
+    contents::diff(&a, &b, &mut |change| {
+        names += 1;
+        grown += change.bytes.1 as i64 - change.bytes.0 as i64;
+        text += &format!("{change}\n");
+    })?;
+    let sign = if grown < 0 { "-" } else { "+" };
+    writeln!(
+        text,
+        "{names} names, {sign}{} before compression",
+        HumanBytes(grown.unsigned_abs())
+    )?;
+    print(&text)
 }
 
 fn described(image: &Image, generation: &Generation) -> anyhow::Result<String> {
@@ -139,6 +172,13 @@ fn described(image: &Image, generation: &Generation) -> anyhow::Result<String> {
                 initrd.missing_firmware.join(", ")
             ),
         )?;
+    }
+    for secret in &manifest.secrets {
+        line("secret", format!("{secret} (allowed)"))?;
+    }
+    if !manifest.unreadable.is_empty() {
+        let names = manifest.unreadable.join(", ");
+        line("missing", format!("could not be read: {names}"))?;
     }
     for left in &manifest.left_out {
         line(

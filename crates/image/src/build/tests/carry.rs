@@ -1,0 +1,141 @@
+//! Generations that are carried about, compared, kept and removed.
+
+use super::*;
+use crate::catalogue::CatalogueError;
+use crate::contents::{self, What};
+
+fn catalogue(lab: &Lab) -> Catalogue {
+    Catalogue::open(&lab.at("state"))
+}
+
+fn export(lab: &Lab) -> Vec<u8> {
+    let image = catalogue(lab).image(&"demo".parse().unwrap()).unwrap();
+    let mut archive = Vec::new();
+    image.current().unwrap().export(&mut archive).unwrap();
+    archive
+}
+
+#[test]
+fn what_is_exported_is_imported_whole_and_the_archive_is_a_tar_and_always_the_same() {
+    let lab = Lab::new();
+    let published = lab.build().unwrap();
+    let archive = export(&lab);
+    assert_eq!(archive, export(&lab));
+
+    let other = Catalogue::open(&lab.at("other"));
+    let name = "copy".parse().unwrap();
+    let imported = other.import(&mut &archive[..], Some(&name)).unwrap();
+    assert_eq!(imported.generation, published.generation);
+    let image = other.image(&name).unwrap();
+    assert_eq!(image.current().unwrap().verify().unwrap(), [""; 0]);
+
+    std::fs::write(lab.at("a.tar"), &archive).unwrap();
+    let tar = std::process::Command::new("tar")
+        .arg("tf")
+        .arg(lab.at("a.tar"))
+        .output()
+        .unwrap();
+    let listed = String::from_utf8(tar.stdout).unwrap();
+    assert!(
+        listed.starts_with("manifest.json\nroot.squashfs\nvmlinuz\ninitrd.img\n"),
+        "{listed}"
+    );
+}
+
+#[test]
+fn a_cut_or_changed_archive_publishes_nothing() {
+    let lab = Lab::new();
+    lab.build().unwrap();
+    let archive = export(&lab);
+    let other = Catalogue::open(&lab.at("other"));
+    for cut in (0..archive.len() - 1024).step_by(700) {
+        let error = other.import(&mut &archive[..cut], None).unwrap_err();
+        assert!(
+            matches!(error, CatalogueError::Archive(_)),
+            "cut at {cut}: {error}"
+        );
+    }
+    for at in (0..archive.len() - 1024).step_by(311) {
+        let mut changed = archive.clone();
+        changed[at] ^= 1;
+        if let Ok(imported) = other.import(&mut &changed[..], None) {
+            // A byte of the manifest that no digest covers: the files are still what they were.
+            let image = other.image(&imported.name).unwrap();
+            assert_eq!(
+                image.current().unwrap().verify().unwrap(),
+                [""; 0],
+                "changed at {at}"
+            );
+            other.remove_image(&imported.name, &|_| false).unwrap();
+        }
+    }
+    assert_eq!(other.list().unwrap(), crate::catalogue::Listing::default());
+}
+
+#[test]
+fn two_generations_differ_in_what_was_changed() {
+    let lab = Lab::new();
+    lab.put("root/usr/share/same", &[7; 300_000])
+        .put("root/usr/share/gone", b"x");
+    lab.put("root/usr/share/longer", b"x")
+        .put("root/usr/share/mode", b"x");
+    let before = lab.build().unwrap();
+    std::fs::remove_file(lab.at("root/usr/share/gone")).unwrap();
+    let mode = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(lab.at("root/usr/share/mode"), mode).unwrap();
+    lab.put("root/usr/share/longer", b"longer")
+        .put("root/usr/share-new/file", b"x");
+    let after = lab.build().unwrap();
+    let image = catalogue(&lab).image(&before.name).unwrap();
+    let open = |id| contents::open(image.generation(id).unwrap()).unwrap();
+    let mut changes = Vec::new();
+    let (a, b) = (open(before.generation), open(after.generation));
+    contents::diff(&a, &b, &mut |change| {
+        changes.push((change.path, change.what));
+    })
+    .unwrap();
+    let changes: Vec<_> = changes
+        .iter()
+        .map(|(path, what)| (path.as_str(), *what))
+        .collect();
+    assert_eq!(
+        changes,
+        [
+            ("usr/share/gone", What::Removed),
+            ("usr/share/longer", What::Content),
+            ("usr/share/mode", What::Attributes),
+            ("usr/share-new", What::Added),
+            ("usr/share-new/file", What::Added),
+        ]
+    );
+}
+
+#[test]
+fn what_is_needed_is_not_removed_and_what_is_pinned_stays() {
+    let lab = Lab::new();
+    let mut ids = Vec::new();
+    for content in ["1", "2", "3", "4"] {
+        lab.put("root/etc/hostname", content.as_bytes());
+        ids.push(lab.build().unwrap().generation);
+    }
+    let (catalogue, name) = (catalogue(&lab), "demo".parse().unwrap());
+    catalogue.pin(&name, ids[0]).unwrap();
+    let needed = |id, in_use: bool| {
+        let error = catalogue.remove(&name, id, &|_| in_use).unwrap_err();
+        error.to_string()
+    };
+    assert!(needed(ids[0], false).contains("pinned"));
+    assert!(needed(ids[1], true).contains("a client runs it"));
+    assert!(needed(ids[3], false).contains("new boots get it"));
+    assert!(catalogue.remove_image(&name, &|_| false).is_err());
+    assert_eq!(catalogue.prune(&name, 0, &|_| false).unwrap(), [ids[1]]);
+
+    catalogue.unpin(&name, ids[0]).unwrap();
+    catalogue.remove(&name, ids[0], &|_| false).unwrap();
+    catalogue.remove(&name, ids[2], &|_| false).unwrap(); // the previous one
+    let listing = catalogue.list().unwrap();
+    assert_eq!(listing.warnings, [""; 0]);
+    assert_eq!(listing.images[0].generations.len(), 1);
+    catalogue.remove_image(&name, &|_| false).unwrap();
+    assert!(catalogue.image(&name).is_err());
+}

@@ -1,0 +1,110 @@
+//! `image pin`, `unpin`, `remove` and `prune`.
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use boot::{ClientStatus, Outcome};
+use clap::Args;
+use image::catalogue::Catalogue;
+use model::{GenerationId, ImageName};
+
+use super::{found, generation_of, parse_wanted, print};
+use crate::cli::client::get;
+
+/// Who runs what.
+#[derive(Debug, Args)]
+pub(super) struct Users {
+    /// Does not ask the daemon who runs what: running clients may lose their root
+    #[arg(long)]
+    force: bool,
+}
+
+impl Users {
+    /// What clients run, as `name@first digits of the generation`, by the daemon's own book.
+    fn ask(&self, control: &Path) -> anyhow::Result<Vec<String>> {
+        if self.force {
+            return Ok(Vec::new());
+        }
+        let clients: Vec<ClientStatus> = get(control, "/status").context(
+            "nothing is removed: whether a client runs it is not known \
+             (--force removes it all the same)",
+        )?;
+        Ok(running(&clients))
+    }
+}
+
+/// A client that stopped on its way holds nothing any more.
+fn running(clients: &[ClientStatus]) -> Vec<String> {
+    let live = |client: &&ClientStatus| client.outcome != Outcome::Stopped;
+    let images = clients.iter().filter(live);
+    images.filter_map(|client| client.image.clone()).collect()
+}
+
+fn runs(running: &[String], name: &ImageName, id: GenerationId) -> bool {
+    let this = format!("{name}@{}", id.short());
+    running.contains(&this)
+}
+
+pub(super) fn pin(catalogue: &Catalogue, wanted: &str, pin: bool) -> anyhow::Result<()> {
+    let (image, generation) = found(catalogue, wanted)?;
+    let (name, id) = (&image.name, generation.id);
+    let says = match pin {
+        true => {
+            catalogue.pin(name, id)?;
+            "is kept until it is unpinned"
+        }
+        false => {
+            catalogue.unpin(name, id)?;
+            "goes when it is old"
+        }
+    };
+    print(&format!("{name}@{} {says}\n", id.short()))
+}
+
+pub(super) fn remove(
+    catalogue: &Catalogue,
+    wanted: &str,
+    users: &Users,
+    control: &Path,
+) -> anyhow::Result<()> {
+    let (name, digits) = parse_wanted(wanted)?;
+    let image = catalogue.image(&name)?;
+    let running = users.ask(control)?;
+    let in_use = |id| runs(&running, &name, id);
+    match digits {
+        Some(digits) => {
+            let id = generation_of(&image, digits)?.id;
+            catalogue.remove(&name, id, &in_use)?;
+            print(&format!("{name}@{} is removed\n", id.short()))
+        }
+        None => {
+            catalogue.remove_image(&name, &in_use)?;
+            print(&format!("{name} is removed\n"))
+        }
+    }
+}
+
+pub(super) fn prune(
+    catalogue: &Catalogue,
+    name: Option<ImageName>,
+    keep: usize,
+    users: &Users,
+    control: &Path,
+) -> anyhow::Result<()> {
+    let listing = catalogue.list()?;
+    let names: Vec<_> = match name {
+        Some(name) => vec![catalogue.image(&name)?.name],
+        None => listing.images.into_iter().map(|image| image.name).collect(),
+    };
+    if keep == 0 {
+        bail!("at least one generation stays: --generations 1");
+    }
+    let running = users.ask(control)?;
+    for name in names {
+        let removed = catalogue.prune(&name, keep, &|id| runs(&running, &name, id))?;
+        for id in removed {
+            print(&format!("{name}@{} is removed\n", id.short()))?;
+        }
+    }
+    Ok(())
+}
