@@ -40,7 +40,6 @@ pub(super) enum Whiteouts {
     /// None: there is no lower layer.
     None,
     /// Those of containers: `.wh.NAME` and `.wh..wh..opq`.
-    #[expect(dead_code, reason = "images of containers come next")]
     Container,
     /// Those of overlayfs: devices 0/0, and the attribute `overlay.opaque`; and those of containers.
     Overlay,
@@ -203,7 +202,6 @@ impl io::Read for InOrder {
 pub(super) struct Gathering<'a> {
     pub(super) listing: &'a mut Listing,
     /// See [`Gathered`]; every layer may add to it.
-    #[expect(dead_code, reason = "live media come next")]
     pub(super) beside: &'a mut Listing,
     /// Where content is put aside.
     pub(super) spool_folder: &'a Path,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::packing::Packing;
+use crate::ext4::Ext4;
 use crate::tar;
 
 /// The kinds of sources.
@@ -13,11 +14,23 @@ pub enum SourceKind {
     Directory,
     /// A tar archive or stream.
     Tar,
+    /// The disk of a virtual machine, or a file system of ext2, ext3 or ext4.
+    Disk,
+    /// A squashfs image.
+    Squashfs,
+    /// A live medium.
+    Iso,
+    /// An image of a container: an OCI layout, or what `docker save` writes.
+    Oci,
 }
 
-const NAMES: [(SourceKind, &str); 2] = [
+const NAMES: [(SourceKind, &str); 6] = [
     (SourceKind::Directory, "directory"),
     (SourceKind::Tar, "tar"),
+    (SourceKind::Disk, "disk"),
+    (SourceKind::Squashfs, "squashfs"),
+    (SourceKind::Iso, "iso"),
+    (SourceKind::Oci, "oci"),
 ];
 
 impl SourceKind {
@@ -32,6 +45,10 @@ impl SourceKind {
         match self {
             Self::Directory => "directory",
             Self::Tar => "tar archive",
+            Self::Disk => "disk",
+            Self::Squashfs => "squashfs image",
+            Self::Iso => "live medium",
+            Self::Oci => "image of a container",
         }
     }
 }
@@ -110,8 +127,18 @@ pub(super) fn recognise(head: &[u8]) -> Looks {
             return Looks::Foreign(name, remedy);
         }
     }
+    // Live media have a partition table as well, and disks may have anything in their first sector.
+    if at(0x8001, b"CD001") {
+        return Looks::Like(SourceKind::Iso);
+    }
+    if at(0, b"hsqs") {
+        return Looks::Like(SourceKind::Squashfs);
+    }
     if head.first_chunk().is_some_and(tar::is_header) {
         return Looks::Like(SourceKind::Tar);
+    }
+    if at(510, &[0x55, 0xaa]) || Ext4::is_likely(head) {
+        return Looks::Like(SourceKind::Disk);
     }
     Looks::Unknown
 }

@@ -8,6 +8,9 @@
 //! | a directory | walked in order, none kept ([`Directory`]) | opened when its turn comes |
 //! | a tar archive on disk | gathered ([`Gathered`]) | read in place |
 //! | a tar archive that is compressed or comes through a pipe | gathered | put aside, compressed, in a file without a name |
+//! | the disk of a virtual machine (MBR, GPT; ext2, ext3, ext4) | gathered | read in place |
+//! | a squashfs image, a live medium with one in it (ISO 9660) | gathered | read in place |
+//! | an image of a container (OCI layout, `docker save`), its layers applied | gathered | put aside |
 //! | several of them, one over the other | gathered | as above |
 //!
 //! [`Directory::entries`] hands out one [`Entry`](crate::entry::Entry) for each name, in the order that the
@@ -17,17 +20,23 @@
 //! and noted. Other file systems mounted below the root are not entered: their mount points stay, empty.
 
 mod archive;
+mod blobs;
+mod disk;
 mod error;
 mod file;
 mod gathered;
+mod iso;
 mod kind;
 mod layer;
 mod listing;
+mod oci;
 mod open;
 mod packing;
 mod spool;
+mod squashfs;
 mod survey;
 mod walk;
+mod window;
 mod xattr;
 
 use std::path::{Path, PathBuf};
@@ -45,6 +54,7 @@ pub use kind::SourceKind;
 pub use open::{Source, SourceOptions};
 pub use survey::Survey;
 pub use walk::Entries;
+pub(crate) use window::read_exact;
 
 /// A directory as source of an image.
 pub struct Directory {

@@ -2,16 +2,22 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::archive::{Archive, PackedFile, Piped, Streamed, failed};
+use super::blobs::Blobs;
+use super::disk::FileSystem;
 use super::gathered::{Layer, Placed, Whiteouts};
+use super::iso::LiveMedium;
 use super::kind::{HEAD, Looks, SourceKind, recognise};
 use super::layer::Folder;
+use super::oci;
 use super::packing::Packing;
+use super::squashfs::Image;
+use super::window::{Disk, Whole};
 use super::{Directory, Error, Gathered, Survey, Unreadable};
 use crate::entry::Entry;
 use crate::progress::{Progress, Stage};
@@ -23,6 +29,8 @@ use crate::tree::{self, Tree};
 pub struct SourceOptions {
     /// What the first one is, when its content does not tell.
     pub kind: Option<SourceKind>,
+    /// Which partition of a disk is the root, where that does not tell itself.
+    pub partition: Option<u32>,
     /// What becomes of files and folders that cannot be opened.
     pub unreadable: Unreadable,
 }
@@ -68,8 +76,6 @@ impl Source {
             Opened::new(path, kind)
         });
         let opened = kinds.collect::<Result<Vec<_>, _>>()?;
-        let description = opened.iter().map(|opened| opened.description.as_str());
-        let description = description.collect::<Vec<_>>().join("; over it ");
         if let (
             [
                 Opened {
@@ -88,23 +94,34 @@ impl Source {
             return Ok(Self {
                 inner: Inner::Directory(options.directory(path, &rules)?, tree),
                 rules,
-                description,
+                description: SourceKind::Directory.described().to_owned(),
             });
         }
         progress.stage(Stage::Scan, None);
-        let mut layers = Vec::new();
+        let (mut layers, mut descriptions) = (Vec::new(), Vec::new());
         for (number, (opened, path)) in opened.into_iter().zip(paths).enumerate() {
             let whiteouts = match number {
                 0 => Whiteouts::None,
                 _ => Whiteouts::Overlay,
             };
-            layers.extend(opened.layers(path, &rules, whiteouts, options)?);
+            let (found, description) = opened.layers(path, &rules, whiteouts, options)?;
+            layers.extend(found);
+            descriptions.push(description);
         }
         let gathered = Gathered::new(layers, spool_folder, &rules, progress, stop)?;
+        let is_there = |path| matches!(gathered.kind(path), Ok(Some(_)));
+        if !is_there("etc") && (is_there("manifest.json") || is_there("oci-layout")) {
+            let what =
+                "is an image of a container, which has to be in a file that is not compressed";
+            return Err(Error::Broken {
+                name: paths[0].display().to_string(),
+                what: what.to_owned(),
+            });
+        }
         Ok(Self {
             inner: Inner::Gathered(Box::new(gathered)),
             rules,
-            description,
+            description: descriptions.join("; over it a "),
         })
     }
 
@@ -160,6 +177,8 @@ struct Opened {
 
 enum Found {
     Directory,
+    Container(Arc<Blobs>),
+    Archive(Arc<File>),
     File(File, SourceKind),
     Packed(File, Packing),
     Pipe(File, Vec<u8>, Packing),
@@ -185,6 +204,13 @@ impl Opened {
         };
         let metadata = file.metadata().map_err(open)?;
         if metadata.is_dir() {
+            let container = match asked {
+                None | Some(SourceKind::Oci) => Blobs::in_folder(path).map_err(open)?,
+                Some(_) => None,
+            };
+            if let Some(blobs) = container {
+                return Ok(Self::container(blobs));
+            }
             return match asked {
                 None | Some(SourceKind::Directory) => Ok(Self {
                     found: Found::Directory,
@@ -193,7 +219,7 @@ impl Opened {
                 Some(kind) => Err(refuse(format!("is a folder, not a source of kind {kind}"))),
             };
         }
-        let at_random = metadata.is_file();
+        let at_random = metadata.is_file() || metadata.file_type().is_block_device();
         let head = match at_random {
             true => head_of(|buf, at| file.read_at(buf, at), HEAD),
             false => head_of(|buf, _| io::Read::read(&mut &file, buf), 512),
@@ -205,6 +231,23 @@ impl Opened {
             (_, Some(kind)) => Looks::Like(kind),
             (looks, None) => looks,
         };
+        if matches!(looks, Looks::Like(SourceKind::Tar | SourceKind::Oci)) && at_random {
+            let file = Arc::new(file);
+            let container = match asked {
+                None | Some(SourceKind::Oci) => Blobs::in_archive(&file),
+                Some(_) => None,
+            };
+            return match (container, looks) {
+                (Some(blobs), _) => Ok(Self::container(blobs)),
+                (None, Looks::Like(SourceKind::Oci)) => {
+                    Err(refuse("is not an image of a container".to_owned()))
+                }
+                (None, _) => Ok(Self {
+                    found: Found::Archive(file),
+                    description: SourceKind::Tar.described().to_owned(),
+                }),
+            };
+        }
         let (found, description) = match (looks, at_random) {
             (Looks::Like(SourceKind::Tar), false) => (
                 Found::Pipe(file, head, Packing::None),
@@ -238,13 +281,21 @@ impl Opened {
         Ok(Self { found, description })
     }
 
+    fn container(blobs: Blobs) -> Self {
+        Self {
+            found: Found::Container(Arc::new(blobs)),
+            description: SourceKind::Oci.described().to_owned(),
+        }
+    }
+
     fn layers(
         self,
         path: &Path,
         rules: &Rules,
         whiteouts: Whiteouts,
         options: &SourceOptions,
-    ) -> Result<Vec<Placed>, Error> {
+    ) -> Result<(Vec<Placed>, String), Error> {
+        let mut description = self.description;
         let name = match path.as_os_str() == "-" {
             true => "standard input".to_owned(),
             false => path.display().to_string(),
@@ -254,8 +305,24 @@ impl Opened {
                 let above = whiteouts != Whiteouts::None;
                 Box::new(Folder::new(options.directory(path, rules)?, above))
             }
-            Found::File(file, SourceKind::Tar | SourceKind::Directory) => {
-                Box::new(Archive::new(name, Arc::new(file))?)
+            Found::Container(blobs) => {
+                let layers = oci::layers(&name, &blobs)?;
+                let description = format!("{description}, {} layers", layers.len());
+                return Ok((layers, description));
+            }
+            Found::Archive(file) => Box::new(Archive::new(name, file)?),
+            Found::File(file, kind) => {
+                let disk = Whole::new(file).map_err(|cause| failed(&name, cause))?;
+                let disk: Disk = Arc::new(disk);
+                match kind {
+                    SourceKind::Iso => live_medium(&name, disk, &mut description)?,
+                    SourceKind::Squashfs => Box::new(Image::open(name, disk)?),
+                    _ => {
+                        let (system, taken) = FileSystem::find(&name, &disk, options.partition)?;
+                        description = taken;
+                        Box::new(system)
+                    }
+                }
             }
             Found::Packed(file, packing) => Box::new(Streamed::new(PackedFile {
                 name,
@@ -269,8 +336,18 @@ impl Opened {
                 packing,
             })),
         };
-        Ok(vec![(layer, whiteouts)])
+        Ok((vec![(layer, whiteouts)], description))
     }
+}
+
+/// The system of a live medium: a squashfs, or a file system inside of one.
+fn live_medium(name: &str, disk: Disk, description: &mut String) -> Result<Box<dyn Layer>, Error> {
+    let (medium, path) = LiveMedium::open(name, disk)?;
+    *description += &format!(" with {path}");
+    Ok(match medium.inner()? {
+        Some(inner) => Box::new(FileSystem::open(format!("{name}: {path}"), inner)?),
+        None => Box::new(medium),
+    })
 }
 
 /// The first bytes, at most `limit` of them.

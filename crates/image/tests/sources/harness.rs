@@ -137,7 +137,7 @@ impl Lab {
         };
         attribute("usr/bin/tool", "security.capability", CAPABILITY);
         attribute("a", "user.of-a-folder", b"with = and \n and \x00\xff");
-        attribute("z", "user.large", &[b'v'; 2000]);
+        attribute("z", "user.large", &[b'v'; 300]);
         attribute("z", "user.empty", b"");
         let mode = |path: &str, mode| {
             fs::set_permissions(at(path), fs::Permissions::from_mode(mode)).expect("a mode");
@@ -255,5 +255,31 @@ impl Progress for Notes {
     fn advance(&self, _amount: u64) {}
     fn note(&self, text: &str) {
         self.0.lock().expect("no panic").push(text.to_owned());
+    }
+}
+
+/// Numbers that are the same in every run.
+pub(crate) struct Random(u64);
+
+impl Random {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (self.0 >> 33) as usize % limit
+    }
+
+    /// Any byte, the extreme ones more often.
+    pub(crate) fn byte(&mut self) -> u8 {
+        match self.below(4) {
+            0 => 0,
+            1 => 0xff,
+            _ => self.below(256) as u8,
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{Lab, noise};
+use crate::harness::{Lab, Random, noise};
 
 /// A header of ustar; `content` follows it.
 fn member(name: &str, kind: u8, link: &str, content: &[u8]) -> Vec<u8> {
@@ -217,19 +217,13 @@ fn no_mutation_of_an_archive_does_more_than_fail() {
     lab.nasty_tree();
     lab.sh("rm -r tree/usr tree/z tree/deep tree/A-first-name; tar -C tree --format=pax --xattrs --xattrs-include='*' --sparse -cf all.tar .");
     let whole = fs::read(lab.at("all.tar")).unwrap();
-    let mut state = 7_u64;
-    let mut random = |below: usize| {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        (state >> 33) as usize % below
-    };
+    let mut random = Random::new(7);
     let (mut made, mut refused) = (0, 0);
     for _ in 0..400 {
         let mut bytes = whole.clone();
-        for _ in 0..1 + random(4) {
-            let at = random(bytes.len());
-            bytes[at] = [0, 0xff, b'9', b'/', random(256) as u8][random(5)];
+        for _ in 0..1 + random.below(4) {
+            let at = random.below(bytes.len());
+            bytes[at] = [random.byte(), b'9', b'/'][random.below(3)];
             // Most mutations of a header would only break its checksum.
             let header = at / 512 * 512;
             if bytes[header + 257..].starts_with(b"ustar") {

@@ -18,13 +18,17 @@ use super::{preview, print, progress};
 
 #[derive(Debug, Args)]
 pub(super) struct Build {
-    /// What the system is in: a folder (/ is the running one) or a tar archive (- is the standard input); each
-    /// further one lies over those before it
+    /// What the system is in: a folder (/ is the running one), a tar archive (- is the standard input), the raw
+    /// disk of a virtual machine, a squashfs, a live medium, an image of a container; each further one lies over
+    /// those before it
     #[arg(required = true, value_name = "SOURCE")]
     sources: Vec<PathBuf>,
-    /// What the first source is, where its content does not tell: directory or tar
+    /// What the first source is, where its content does not tell: directory, tar, disk, squashfs, iso or oci
     #[arg(long)]
     kind: Option<SourceKind>,
+    /// The root partition of a disk, where it has several that could be
+    #[arg(long, value_name = "NUMBER")]
+    partition: Option<u32>,
     /// Name of the image [default: the folder's name; for / the machine's architecture]
     #[arg(long)]
     name: Option<ImageName>,
@@ -74,6 +78,7 @@ pub(super) fn run(build: Build, state_dir: &Path) -> anyhow::Result<()> {
     let mut options = BuildOptions::new(name, &build.sources[0], state_dir, &init);
     options.overlays = build.sources[1..].to_vec();
     options.source_options.kind = build.kind;
+    options.source_options.partition = build.partition;
     options.kernel = build.kernel;
     options.drivers = build.drivers;
     options.compression = build.compression;
