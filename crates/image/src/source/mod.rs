@@ -17,7 +17,8 @@
 //! squashfs writer wants, and opens one file at a time. What the [`Rules`] leave out is never opened.
 //!
 //! The directory may be in use. A file is as long as it was when it was opened; one that vanishes is left out
-//! and noted. Other file systems mounted below the root are not entered: their mount points stay, empty.
+//! and noted. Other file systems mounted below the root are not entered unless
+//! [`Directory::with_mounts`] names them: their mount points stay, empty.
 
 mod archive;
 mod blobs;
@@ -39,10 +40,11 @@ mod walk;
 mod window;
 mod xattr;
 
+use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fd::OwnedFd;
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 
 use crate::entry::Entry;
 use crate::progress::Progress;
@@ -62,6 +64,8 @@ pub struct Directory {
     root: OwnedFd,
     rules: Rules,
     unreadable: Unreadable,
+    /// Mount points that are entered, below the root.
+    mounts: Vec<Vec<u8>>,
 }
 
 /// What becomes of a file or directory that cannot be opened.
@@ -91,6 +95,7 @@ impl Directory {
             root,
             rules,
             unreadable: Unreadable::default(),
+            mounts: Vec::new(),
         })
     }
 
@@ -99,6 +104,37 @@ impl Directory {
     pub fn with_unreadable(mut self, unreadable: Unreadable) -> Self {
         self.unreadable = unreadable;
         self
+    }
+
+    /// Takes in what is mounted at `mounts`, paths as the system in the directory has them (`/usr`).
+    ///
+    /// # Errors
+    /// When one of them is not a directory.
+    pub fn with_mounts(mut self, mounts: &[PathBuf]) -> Result<Self, Error> {
+        for mount in mounts {
+            let inside = mount.strip_prefix("/").unwrap_or(mount);
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let found = rustix::fs::openat2(
+                &self.root,
+                inside,
+                flags,
+                Mode::empty(),
+                ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
+            );
+            found.map_err(|errno| Error::Io {
+                action: "open the mount",
+                path: mount.display().to_string(),
+                cause: errno.into(),
+            })?;
+            let inside: PathBuf = inside.components().collect();
+            self.mounts.push(inside.into_os_string().into_vec());
+        }
+        Ok(self)
+    }
+
+    /// Whether the walk enters a directory on `device` whose parent is on `above`.
+    fn enters(&self, path: &[u8], above: u64, device: u64) -> bool {
+        above == device || self.mounts.iter().any(|mount| mount == path)
     }
 
     /// Everything that goes into the image, the root first. What the person who waits should know is told

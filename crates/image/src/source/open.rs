@@ -31,13 +31,18 @@ pub struct SourceOptions {
     pub kind: Option<SourceKind>,
     /// Which partition of a disk is the root, where that does not tell itself.
     pub partition: Option<u32>,
+    /// What is mounted at these paths of the first source, a directory, goes in as well.
+    pub mounts: Vec<PathBuf>,
     /// What becomes of files and folders that cannot be opened.
     pub unreadable: Unreadable,
 }
 
 impl SourceOptions {
-    fn directory(&self, path: &Path, rules: &Rules) -> Result<Directory, Error> {
+    /// The directory at `path`; `base` says that it is the first source.
+    fn directory(&self, path: &Path, rules: &Rules, base: bool) -> Result<Directory, Error> {
         let directory = Directory::open(path, rules.clone())?;
+        let mounts = if base { &self.mounts[..] } else { &[] };
+        let directory = directory.with_mounts(mounts)?;
         Ok(directory.with_unreadable(self.unreadable))
     }
 }
@@ -92,7 +97,7 @@ impl Source {
                 cause,
             })?;
             return Ok(Self {
-                inner: Inner::Directory(options.directory(path, &rules)?, tree),
+                inner: Inner::Directory(options.directory(path, &rules, true)?, tree),
                 rules,
                 description: SourceKind::Directory.described().to_owned(),
             });
@@ -303,7 +308,7 @@ impl Opened {
         let layer: Box<dyn Layer> = match self.found {
             Found::Directory => {
                 let above = whiteouts != Whiteouts::None;
-                Box::new(Folder::new(options.directory(path, rules)?, above))
+                Box::new(Folder::new(options.directory(path, rules, !above)?, above))
             }
             Found::Container(blobs) => {
                 let layers = oci::layers(&name, &blobs)?;

@@ -43,12 +43,10 @@ impl Directory {
     /// # Errors
     /// When a directory cannot be read, or with [`Error::Stopped`] soon after `stop` became true.
     pub fn survey(&self, progress: &dyn Progress, stop: &AtomicBool) -> Result<Survey, Error> {
-        let stat = rustix::fs::fstat(&self.root).map_err(|errno| failed("look at", b"", errno))?;
         let mut surveyor = Surveyor {
             source: self,
             progress,
             stop,
-            device: stat.st_dev,
             survey: Survey {
                 entries: 1,
                 ..Survey::default()
@@ -64,7 +62,6 @@ struct Surveyor<'a> {
     source: &'a Directory,
     progress: &'a dyn Progress,
     stop: &'a AtomicBool,
-    device: u64,
     survey: Survey,
     /// Files of several names that were counted.
     linked: HashSet<(u64, u64)>,
@@ -74,6 +71,10 @@ impl Surveyor<'_> {
     /// Counts what is in a directory; `rule` is the one that left it out, if one did.
     fn list(&mut self, path: &[u8], directory: &OwnedFd, rule: Option<&Rule>) -> Result<(), Error> {
         let names = list(directory).map_err(|errno| failed("list", path, errno))?;
+        let device = rustix::fs::fstat(directory);
+        let device = device
+            .map_err(|errno| failed("look at", path, errno))?
+            .st_dev;
         for name in names.iter().rev() {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Error::Stopped);
@@ -108,12 +109,13 @@ impl Surveyor<'_> {
                     self.progress.advance(1);
                 }
             }
+            let stays = |stat: &Stat| self.source.enters(&path, device, stat.st_dev);
+            let stat = stat.filter(stays);
             if rule.is_none() {
                 self.check_access(directory, name, &path, stat.as_ref());
             }
             if let Some(stat) = stat
                 && FileType::from_raw_mode(stat.st_mode) == FileType::Directory
-                && stat.st_dev == self.device
             {
                 self.descend(directory, name, &path, rule)?;
             }
@@ -143,9 +145,8 @@ impl Surveyor<'_> {
             Some(FileType::Directory) => Access::READ_OK | Access::EXEC_OK,
             _ => return,
         };
-        let stays = stat.is_some_and(|stat| stat.st_dev == self.device);
         let result = rustix::fs::accessat(directory, name, access, AtFlags::EACCESS);
-        if stays && matches!(result, Err(Errno::ACCESS | Errno::PERM)) {
+        if matches!(result, Err(Errno::ACCESS | Errno::PERM)) {
             self.survey.unreadable_count += 1;
             if self.survey.unreadable.len() < Survey::LISTED {
                 self.survey.unreadable.push(crate::squash::shown(path));

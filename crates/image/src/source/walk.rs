@@ -25,8 +25,6 @@ pub struct Entries<'a> {
     open_root: bool,
     /// The directories from the root to the one that is being listed.
     open: Vec<Level>,
-    /// The file system that the walk stays on.
-    device: u64,
     /// The first path of each file that has several names.
     linked: HashMap<(u64, u64), Vec<u8>>,
     xattrs: Reader,
@@ -35,6 +33,8 @@ pub struct Entries<'a> {
 struct Level {
     directory: OwnedFd,
     path: Vec<u8>,
+    /// The file system that it is on.
+    device: u64,
     /// What is still to come, last first.
     names: Vec<CString>,
 }
@@ -47,7 +47,6 @@ impl<'a> Entries<'a> {
             started: false,
             open_root,
             open: Vec::new(),
-            device: 0,
             linked: HashMap::new(),
             xattrs: Reader::new(),
         }
@@ -57,8 +56,7 @@ impl<'a> Entries<'a> {
         let failed = |errno| failed("open", b"", errno);
         let root = rustix::io::fcntl_dupfd_cloexec(&self.source.root, 0).map_err(failed)?;
         let stat = rustix::fs::fstat(&root).map_err(failed)?;
-        self.device = stat.st_dev;
-        let mut entry = self.directory(Vec::new(), root, &stat)?;
+        let mut entry = self.directory(Vec::new(), root, &stat, stat.st_dev)?;
         if self.open_root && open_root(&mut entry) {
             self.progress.note(OPENED_ROOT);
         }
@@ -99,7 +97,11 @@ impl<'a> Entries<'a> {
             return Ok(Some(entry(path, &stat, Vec::new(), kind)));
         }
         let found = match kind {
-            FileType::Directory if stat.st_dev != self.device => {
+            FileType::Directory
+                if !self
+                    .source
+                    .enters(&path, self.open[level].device, stat.st_dev) =>
+            {
                 Some(self.mount_point(path, &stat))
             }
             FileType::Directory | FileType::RegularFile => {
@@ -150,7 +152,8 @@ impl<'a> Entries<'a> {
             return Ok(self.vanished(&path));
         }
         if expected == FileType::Directory {
-            return self.directory(path, fd, &stat).map(Some);
+            let device = self.open[level].device;
+            return self.directory(path, fd, &stat, device).map(Some);
         }
         let xattrs = self.read_xattrs(Of::Open(fd.as_fd()), &path)?;
         let kind = if emptied {
@@ -167,15 +170,22 @@ impl<'a> Entries<'a> {
         Ok(Some(entry(path, &stat, xattrs, kind)))
     }
 
-    fn directory(&mut self, path: Vec<u8>, fd: OwnedFd, stat: &Stat) -> Result<Entry, Error> {
+    fn directory(
+        &mut self,
+        path: Vec<u8>,
+        fd: OwnedFd,
+        stat: &Stat,
+        device: u64,
+    ) -> Result<Entry, Error> {
         let xattrs = self.read_xattrs(Of::Open(fd.as_fd()), &path)?;
-        if stat.st_dev != self.device {
+        if !self.source.enters(&path, device, stat.st_dev) {
             return Ok(self.mount_point(path, stat));
         }
         let names = list(&fd).map_err(|errno| failed("list", &path, errno))?;
         self.open.push(Level {
             directory: fd,
             path: path.clone(),
+            device: stat.st_dev,
             names,
         });
         Ok(entry(path, stat, xattrs, Kind::Directory))
@@ -186,7 +196,7 @@ impl<'a> Entries<'a> {
         if !self.is_left_empty(&path) {
             self.note(
                 &path,
-                "is another file system; its content is not in the image",
+                "is another file system; its content is not in the image (--with-mount puts it in)",
             );
         }
         entry(path, stat, Vec::new(), Kind::Directory)

@@ -242,10 +242,10 @@ impl Image {
 
 /// Collects notes.
 #[derive(Default)]
-struct Notes(Mutex<Vec<String>>);
+pub(crate) struct Notes(Mutex<Vec<String>>);
 
 impl Notes {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.0.lock().expect("no panic").join("\n")
     }
 }

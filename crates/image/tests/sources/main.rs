@@ -4,6 +4,7 @@
 mod disk;
 mod harness;
 mod layers;
+mod mounts;
 mod oci;
 mod squashfs;
 mod tar;

@@ -26,6 +26,9 @@ pub(super) struct Build {
     /// What the first source is, where its content does not tell: directory, tar, disk, squashfs, iso or oci
     #[arg(long)]
     kind: Option<SourceKind>,
+    /// Takes in what is mounted at this path of the source (other mounts are left out); may be repeated
+    #[arg(long, value_name = "PATH")]
+    with_mount: Vec<PathBuf>,
     /// The root partition of a disk, where it has several that could be
     #[arg(long, value_name = "NUMBER")]
     partition: Option<u32>,
@@ -79,6 +82,7 @@ pub(super) fn run(build: Build, state_dir: &Path) -> anyhow::Result<()> {
     options.overlays = build.sources[1..].to_vec();
     options.source_options.kind = build.kind;
     options.source_options.partition = build.partition;
+    options.source_options.mounts = build.with_mount;
     options.kernel = build.kernel;
     options.drivers = build.drivers;
     options.compression = build.compression;
