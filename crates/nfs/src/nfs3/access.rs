@@ -1,14 +1,18 @@
 //! ACCESS (RFC 1813 section 3.3.4).
 
 use super::Context;
+use crate::FileKind;
 use crate::xdr::{Malformed, Reader, Writer};
 
 const READ: u32 = 0x01;
 const LOOKUP: u32 = 0x02;
+const MODIFY: u32 = 0x04;
+const EXTEND: u32 = 0x08;
 const EXECUTE: u32 = 0x20;
 
 /// Tells which of the asked rights this user has. MODIFY, EXTEND and DELETE nobody has; EXECUTE
-/// must not be lost with them, or nothing on a root could be run.
+/// must not be lost with them, or nothing on a root could be run. What is written to a device, a pipe
+/// or a socket stays on the client, so there the permission bits hold.
 pub(super) fn access(
     arguments: &mut Reader<'_>,
     context: &Context<'_>,
@@ -26,6 +30,9 @@ pub(super) fn access(
             if permissions & 0o1 != 0 {
                 granted |= LOOKUP | EXECUTE;
             }
+            if permissions & 0o2 != 0 && is_on_client(attributes.kind) {
+                granted |= MODIFY | EXTEND;
+            }
             out.ok();
             out.post_op(Some(&attributes));
             out.u32(asked & granted);
@@ -33,6 +40,13 @@ pub(super) fn access(
         Err(status) => out.failure(status, None),
     }
     Ok(())
+}
+
+fn is_on_client(kind: FileKind) -> bool {
+    !matches!(
+        kind,
+        FileKind::Regular | FileKind::Directory | FileKind::Symlink
+    )
 }
 
 #[cfg(test)]
@@ -53,6 +67,12 @@ mod tests {
         assert_eq!(granted("/export", vec![0; 8]), 0x23);
         assert_eq!(granted("/export/tool", sys(1000, 1000, &[])), 0x23);
         assert_eq!(granted("/export/secret", sys(0, 0, &[])), 0x01);
+    }
+
+    #[test]
+    fn what_a_client_writes_to_a_pipe_is_its_own_affair() {
+        assert_eq!(granted("/export/fifo", sys(0, 0, &[])), 0x2f);
+        assert_eq!(granted("/export/fifo", sys(1000, 1000, &[])), 0x23);
     }
 
     #[test]
