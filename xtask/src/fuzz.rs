@@ -22,12 +22,16 @@ pub(crate) struct Arguments {
     only: Option<u64>,
 }
 
-/// Each target: its name, the package that it is a test of, and the test.
-const TARGETS: &[(&str, &str, &str)] = &[
-    ("records", "nfs", "fuzzing::records"),
-    ("calls", "nfs", "fuzzing::calls"),
-    ("handles", "netbootd", "export::tests::fuzzing::handles"),
-    ("images", "squashfs", "images"),
+/// Each target: its name, where its test is in cargo's words, and the test.
+const TARGETS: &[(&str, &[&str], &str)] = &[
+    ("records", &["--package=nfs", "--lib"], "fuzzing::records"),
+    ("calls", &["--package=nfs", "--lib"], "fuzzing::calls"),
+    (
+        "handles",
+        &["--package=netbootd", "--bin=netbootd"],
+        "export::tests::fuzzing::handles",
+    ),
+    ("images", &["--package=squashfs", "--test=fuzz"], "images"),
 ];
 
 /// Runs the target's test, optimised, with this much time.
@@ -41,17 +45,11 @@ pub(crate) fn target(arguments: &Arguments) -> Result<()> {
         let names: Vec<&str> = TARGETS.iter().map(|(name, ..)| *name).collect();
         bail!("there is no target {name}; there are {}", names.join(", "));
     }
-    for (_, package, test) in chosen {
-        let mut command = cargo(["test", "--quiet", "--profile", "lab", "--package", package]);
-        command.args([
-            "--lib",
-            "--bins",
-            "--tests",
-            "--",
-            "--exact",
-            test,
-            "--nocapture",
-        ]);
+    for (_, place, test) in chosen {
+        let mut command = cargo(["test", "--quiet", "--profile", "lab"]);
+        command
+            .args(*place)
+            .args(["--", "--exact", test, "--nocapture"]);
         command.env("FUZZ_SECONDS", arguments.time.as_secs().to_string());
         command.env("FUZZ_SEED", arguments.seed.to_string());
         if let Some(only) = arguments.only {
