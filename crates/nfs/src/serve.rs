@@ -262,6 +262,9 @@ mod tests {
         let mut client = Client::new();
         let denied = |status: u32| Ok([7_u32, 1, 1, 1, status].map(u32::to_be_bytes).concat());
         for credential in [
+            // SHORT, DH (DES), GSS, and one that there is not.
+            [vec![0, 0, 0, 2], opaque(&[0; 8])].concat(),
+            [vec![0, 0, 0, 3], opaque(&[0; 40])].concat(),
             [vec![0, 0, 0, 6], opaque(&[0; 20])].concat(),
             [vec![0, 0, 0, 7], opaque(&[])].concat(),
             [vec![0, 0, 0, 1], opaque(&[0; 401])].concat(),

@@ -3,6 +3,7 @@
 mod client;
 #[allow(unreachable_pub, reason = "shared with an example")]
 mod directory;
+mod hostile;
 #[path = "../../src/services/nfs/mod.rs"]
 #[allow(
     dead_code,

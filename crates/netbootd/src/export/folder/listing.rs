@@ -62,7 +62,7 @@ impl Folder {
                 cookie: entry.next_entry_cookie(),
                 file: file
                     .filter(|_| plus)
-                    .map(|file| (file.id(), file.attributes(self.fsid()))),
+                    .map(|file| (file.id(), file.attributes(self.fsid))),
             });
             if !room {
                 return Ok(false);

@@ -39,6 +39,8 @@ use places::Places;
 /// A folder of this server that clients may mount.
 #[derive(Debug)]
 pub struct Folder {
+    id: FolderId,
+    fsid: u64,
     name: String,
     path: PathBuf,
     networks: Vec<Network>,
@@ -54,7 +56,11 @@ pub(super) struct FolderId(pub(super) [u8; 7]);
 impl Folder {
     /// The folder at `path`, mounted as `/exports/<name>`. It need not be there yet.
     pub fn new(name: String, path: PathBuf, networks: Vec<Network>) -> Self {
+        let hash = SipHasher24::new().hash(format!("folder {name}").as_bytes());
+        let [_, id @ ..] = hash.to_be_bytes();
         Self {
+            id: FolderId(id),
+            fsid: super::namespace::number(&[b"folder", name.as_bytes()]),
             name,
             path,
             networks,
@@ -74,14 +80,7 @@ impl Folder {
     }
 
     pub(super) fn id(&self) -> FolderId {
-        let hash = SipHasher24::new().hash(format!("folder {}", self.name).as_bytes());
-        let mut id = [0; 7];
-        id.copy_from_slice(&hash.to_be_bytes()[1..]);
-        FolderId(id)
-    }
-
-    fn fsid(&self) -> u64 {
-        super::namespace::number(&[b"folder", self.name.as_bytes()])
+        self.id
     }
 
     /// The folder itself. The operator's own path may hold links and cross mounts.
@@ -141,7 +140,7 @@ impl Folder {
     }
 
     pub(super) fn attributes(&self, id: FileId) -> Result<Attributes, Status> {
-        Ok(self.file(id)?.1.attributes(self.fsid()))
+        Ok(self.file(id)?.1.attributes(self.fsid))
     }
 
     pub(super) fn lookup(&self, id: FileId, name: &[u8]) -> Result<(FileId, Attributes), Status> {
@@ -154,7 +153,7 @@ impl Folder {
             b".." => self.parent(&root, &directory)?,
             name => self.enter(&root, &directory, name).map_err(refused)?,
         };
-        Ok((found.id(), found.attributes(self.fsid())))
+        Ok((found.id(), found.attributes(self.fsid)))
     }
 
     /// What a name in a directory stands for; its place is remembered.
