@@ -1,7 +1,7 @@
 //! A diskless virtual machine that boots from its network card.
 
-use std::path::PathBuf;
-use std::process::ExitStatus;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -58,20 +58,11 @@ impl Machine {
     pub fn start(lab: &Lab, firmware: Firmware, card: Card, memory: u32) -> Result<Self> {
         let slot = Slot::take()?;
         let (tap, mac) = lab.tap()?;
-        let console = lab.folder().join(format!("console-{tap}.log"));
         let device = match card {
             Card::Virtio => "virtio-net-pci",
             Card::E1000e => "e1000e",
         };
-        let mut qemu = lab.command("qemu-system-x86_64")?;
-        // No KVM, wherever it runs: the same machine everywhere. One processor, as one core of two.
-        qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1"])
-            .args(["-m", &memory.to_string(), "-display", "none", "-no-reboot"])
-            .args(["-nodefaults", "-monitor", "none"])
-            .arg("-serial")
-            .arg(format!("file:{}", console.display()))
-            .arg("-netdev")
-            .arg(format!("tap,id=link,ifname={tap},script=no,downscript=no"));
+        let mut qemu = qemu(lab, &tap, memory)?;
         let mut device = format!("{device},netdev=link,mac={mac}");
         match firmware {
             Firmware::Bios => {
@@ -94,11 +85,34 @@ impl Machine {
             }
         }
         qemu.args(["-device", &device]);
+        Self::run(lab, qemu, mac, tap, slot)
+    }
+
+    /// Starts this kernel with this initrd and these words, without a firmware's way to it: a client
+    /// for tests that are not about booting. Its card is a virtio one.
+    pub fn with_kernel(
+        lab: &Lab,
+        kernel: &Path,
+        initrd: &Path,
+        words: &str,
+        memory: u32,
+    ) -> Result<Self> {
+        let slot = Slot::take()?;
+        let (tap, mac) = lab.tap()?;
+        let mut qemu = qemu(lab, &tap, memory)?;
+        qemu.args(["-machine", "pc,graphics=off", "-append", words]);
+        qemu.arg("-kernel").arg(kernel).arg("-initrd").arg(initrd);
+        let device = format!("virtio-net-pci,romfile=,netdev=link,mac={mac}");
+        qemu.args(["-device", &device]);
+        Self::run(lab, qemu, mac, tap, slot)
+    }
+
+    fn run(lab: &Lab, mut qemu: Command, mac: String, tap: String, slot: Slot) -> Result<Self> {
         let mut qemu = Process::start(&mut qemu, &lab.folder().join(format!("qemu-{tap}.log")))?;
         qemu.must_run()?;
         Ok(Self {
             qemu,
-            console: Console::new(&console),
+            console: Console::new(&console(lab, &tap)),
             mac,
             tap,
             _slot: slot,
@@ -194,6 +208,24 @@ impl Machine {
             qemu.ended()
         })
     }
+}
+
+/// A machine without a disk or a card, with its console in a file.
+fn qemu(lab: &Lab, tap: &str, memory: u32) -> Result<Command> {
+    let mut qemu = lab.command("qemu-system-x86_64")?;
+    // No KVM, wherever it runs: the same machine everywhere. One processor, as one core of two.
+    qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1"])
+        .args(["-m", &memory.to_string(), "-display", "none", "-no-reboot"])
+        .args(["-nodefaults", "-monitor", "none"])
+        .arg("-serial")
+        .arg(format!("file:{}", console(lab, tap).display()))
+        .arg("-netdev")
+        .arg(format!("tap,id=link,ifname={tap},script=no,downscript=no"));
+    Ok(qemu)
+}
+
+fn console(lab: &Lab, tap: &str) -> PathBuf {
+    lab.folder().join(format!("console-{tap}.log"))
 }
 
 /// The machine's own copy of the firmware's variables.

@@ -53,6 +53,7 @@ pub(crate) const TEST: &[Package] = &[
     package("bind9-dnsutils", "/usr/bin/dig"),
     package("libnfs-utils", "/usr/bin/nfs-ls"),
     package("nfs-common", "/usr/sbin/showmount"),
+    package("klibc-utils", "/usr/lib/klibc/bin/nfsmount"),
     package("rpcbind", "/usr/sbin/rpcbind"),
     package(
         "nfs-ganesha-vfs",

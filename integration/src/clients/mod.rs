@@ -3,5 +3,6 @@
 pub mod dhcp;
 pub mod dns;
 pub mod http;
+pub mod kernel;
 pub mod nfs;
 pub mod tftp;

@@ -4,6 +4,7 @@
 //! roots that are already there (`full`, and `small` as mmdebstrap leaves it), to save the time.
 
 mod debian;
+pub mod odd;
 mod small;
 
 use std::fs::File;

@@ -23,7 +23,7 @@ const INIT: &str = include_str!("small-init.sh");
 /// with older checks is not taken for this one.
 pub(super) fn versioned_name() -> String {
     let mut hasher = DefaultHasher::new();
-    (INIT, CHECKED).hash(&mut hasher);
+    (INIT, CHECKED, include_str!("odd.rs")).hash(&mut hasher);
     format!("small-{:016x}", hasher.finish())
 }
 
@@ -55,6 +55,7 @@ pub(super) fn finish(folder: &Path) -> Result<()> {
         }
     }
     fs::write(folder.join("etc/lab-manifest"), manifest(folder)?)?;
+    super::odd::make(&folder.join(super::odd::FOLDER))?;
     Ok(())
 }
 

@@ -72,6 +72,8 @@ pub struct Setup<'a> {
     pub kernel_arguments: &'a str,
     /// A user with this name and this public SSH key.
     pub user: Option<(&'a str, &'a str)>,
+    /// More of netbootd's configuration, as it stands in its file; the peer has nothing like it.
+    pub config: &'a str,
 }
 
 impl Default for Setup<'_> {
@@ -82,6 +84,7 @@ impl Default for Setup<'_> {
             image: None,
             kernel_arguments: "",
             user: None,
+            config: "",
         }
     }
 }

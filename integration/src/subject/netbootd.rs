@@ -107,6 +107,7 @@ fn text(lab: &Lab, setup: &Setup<'_>) -> Result<String> {
     if let Some((user, key)) = setup.user {
         writeln!(text, "\n[users.{user}]\nssh_keys = [{key:?}]")?;
     }
+    writeln!(text, "\n{}", setup.config)?;
     Ok(text)
 }
 

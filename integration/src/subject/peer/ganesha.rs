@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::lab::Lab;
+use crate::lab::{Client, Lab};
 use crate::process::{Process, ran, until};
 use crate::roots::Root;
 
@@ -16,32 +17,48 @@ pub const MOUNT_PORT: u16 = 20048;
 /// Exports the root as `/roots/<name>` and the folder of its image as `/images/<name>`, read-only,
 /// and returns rpcbind and nfs-ganesha once they answer.
 pub fn start(lab: &Lab, root: &Root, image: &Path) -> Result<[Process; 2]> {
-    let mut rpcbind = lab.command("rpcbind")?;
+    let server = |program: &str| lab.command(program);
+    start_in(&server, lab.folder(), root, image)
+}
+
+/// The same beside the server, on a machine of its own, for comparison with it; `folder` is for logs.
+pub fn start_beside(client: &Client, folder: &Path, root: &Root) -> Result<[Process; 2]> {
+    start_in(
+        &|program| client.command(program),
+        folder,
+        root,
+        &root.folder,
+    )
+}
+
+fn start_in(
+    command: &dyn Fn(&str) -> Result<Command>,
+    folder: &Path,
+    root: &Root,
+    image: &Path,
+) -> Result<[Process; 2]> {
+    let mut rpcbind = command("rpcbind")?;
     rpcbind.args(["-f", "-w"]);
-    let mut rpcbind = Process::start(&mut rpcbind, &lab.folder().join("rpcbind.log"))?;
+    let mut rpcbind = Process::start(&mut rpcbind, &folder.join("rpcbind.log"))?;
     // nfs-ganesha gives up where rpcbind does not answer at once.
     until(Duration::from_secs(10), "rpcbind to answer", || {
         rpcbind.must_run()?;
-        let answer = ran(lab
-            .command("rpcinfo")?
-            .args(["-u", "127.0.0.1", "portmapper", "2"]))?;
+        let answer = ran(command("rpcinfo")?.args(["-u", "127.0.0.1", "portmapper", "2"]))?;
         Ok((answer.code == Some(0)).then_some(()))
     })?;
-    let config = lab.folder().join("ganesha.conf");
+    let config = folder.join("ganesha.conf");
     fs::write(&config, text(root, image))?;
-    let log = lab.folder().join("ganesha.log");
-    let mut ganesha = lab.command("ganesha.nfsd")?;
+    let log = folder.join("ganesha.log");
+    let mut ganesha = command("ganesha.nfsd")?;
     ganesha
         .args(["-F", "-N", "NIV_EVENT", "-L"])
         .arg(&log)
         .arg("-p");
     ganesha.arg("/run/ganesha.pid").arg("-f").arg(&config);
-    let mut ganesha = Process::start(&mut ganesha, &lab.folder().join("ganesha-output.log"))?;
+    let mut ganesha = Process::start(&mut ganesha, &folder.join("ganesha-output.log"))?;
     until(Duration::from_secs(30), "nfs-ganesha to answer", || {
         ganesha.must_run()?;
-        let answer = ran(lab
-            .command("rpcinfo")?
-            .args(["-t", "192.168.67.1", "mountd", "3"]))?;
+        let answer = ran(command("rpcinfo")?.args(["-t", "127.0.0.1", "mountd", "3"]))?;
         Ok((answer.code == Some(0)).then_some(()))
     })?;
     Ok([rpcbind, ganesha])

@@ -30,6 +30,17 @@ pub const INIT: &str = include_str!("initrd-init.sh");
 /// Writes an initrd for the newest kernel of this root: busybox, `init`, and the modules that are
 /// named with what they depend on.
 pub fn make(root: &Root, init: &str, modules: &[&str], to: &Path) -> Result<()> {
+    make_with(root, init, modules, &[], to)
+}
+
+/// The same with further files of this machine, programs with the libraries that they need.
+pub fn make_with(
+    root: &Root,
+    init: &str,
+    modules: &[&str],
+    files: &[&Path],
+    to: &Path,
+) -> Result<()> {
     let version = root.kernel_version()?;
     let tree = to.with_extension("tree");
     for folder in ["bin", "dev", "proc", "sys", "run", "newroot", "tmp", "etc"] {
@@ -43,6 +54,13 @@ pub fn make(root: &Root, init: &str, modules: &[&str], to: &Path) -> Result<()> 
         let path = tree.join(name);
         fs::write(&path, text)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    }
+    for file in files {
+        for part in [file.to_path_buf()].into_iter().chain(libraries(file)?) {
+            let copy = tree.join(part.strip_prefix("/")?);
+            fs::create_dir_all(copy.parent().context("a file in no folder")?)?;
+            fs::copy(&part, copy).with_context(|| format!("cannot copy {}", part.display()))?;
+        }
     }
     for module in module_files(root, &version, modules)? {
         let inside = module
@@ -90,4 +108,15 @@ fn module_files(root: &Root, version: &str, modules: &[&str]) -> Result<BTreeSet
         );
     }
     Ok(files)
+}
+
+/// The shared libraries that a program loads, its loader included; none for what is no program.
+fn libraries(file: &Path) -> Result<Vec<PathBuf>> {
+    let listed = crate::process::ran(Command::new(tool("ldd")?).arg(file))?;
+    let words = listed.text.split_whitespace();
+    let paths = words.filter(|word| word.starts_with('/') && !word.ends_with(':'));
+    Ok(paths
+        .map(PathBuf::from)
+        .filter(|path| path.exists())
+        .collect())
 }
