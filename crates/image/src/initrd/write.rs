@@ -12,7 +12,7 @@ use crate::hex;
 use crate::modules::{self, Tables};
 
 /// Grows when the same plan is written in another way.
-const LAYOUT: &str = "base, rest, parts 1";
+const LAYOUT: &str = "base, rest, parts 2";
 
 impl Plan<'_> {
     /// SHA-256 of what will be packed and of how: two plans with the same digest give the same
@@ -35,7 +35,7 @@ impl Plan<'_> {
             ..Report::default()
         };
         let mut out = Counted { out, bytes: 0 };
-        self.pack(Effort::Whole, &mut out, |plan, out| {
+        self.pack(Effort::Base, &mut out, |plan, out| {
             plan.base(out, &mut report)
         })?;
         report.base = out.bytes;
@@ -84,9 +84,21 @@ impl Plan<'_> {
         out: &mut Counted<W>,
         archive: impl FnOnce(&Self, &mut dyn Write) -> Result<(), InitrdError>,
     ) -> Result<(), InitrdError> {
-        let mut packer = self.packing.pack(effort, &mut *out)?;
-        archive(self, &mut packer)?;
-        packer.finish()?;
+        match effort {
+            Effort::Whole => {
+                let mut packer = self.packing.pack(effort, None, &mut *out)?;
+                archive(self, &mut packer)?;
+                packer.finish()?;
+            }
+            Effort::Base | Effort::Piece => {
+                let mut unpacked = Vec::new();
+                archive(self, &mut unpacked)?;
+                let len = Some(unpacked.len() as u64);
+                let mut packer = self.packing.pack(effort, len, &mut *out)?;
+                packer.write_all(&unpacked)?;
+                packer.finish()?;
+            }
+        }
         let padding = out.bytes.next_multiple_of(4) - out.bytes;
         out.write_all(&[0; 3][..padding as usize])?;
         Ok(())
