@@ -7,7 +7,7 @@ use super::client::Work;
 pub(super) enum Files {
     /// The image as one file.
     Image,
-    /// Every file of the tree above 32 KiB, once: far more than any block cache holds.
+    /// Every file of the tree's `/usr` above 32 KiB, once: far more than any block cache holds.
     Tree,
     /// So few of them that they stay in a block cache of 64 MiB, over and over.
     FewOfTheTree,
