@@ -34,10 +34,13 @@ use crate::catalogue::{Catalogue, Published};
 use crate::entry::Entry;
 use crate::initrd::{Drivers, Plan};
 use crate::kernel;
-use crate::manifest::{self, FileRecord, Files, KernelRecord, LeftOut, Manifest, RootRecord};
+use crate::manifest::{
+    self, DirectoryRecord, FileRecord, Files, KernelRecord, LeftOut, Manifest, RootRecord,
+};
 use crate::progress::{Progress, Stage};
 use crate::scrub::{Accounts, Edited, Pattern, Rules};
 use crate::secrets::{Found, Scan};
+use crate::sizes::{Size, Sizes};
 use crate::source::{self, SourceOptions, Unreadable};
 use crate::squash::{self, Compression};
 use crate::{ROOT_FILE, hex};
@@ -207,6 +210,9 @@ fn attempt(
             inodes: summary.inodes,
             files: summary.files,
             file_bytes: summary.file_bytes,
+            blocks: summary.blocks,
+            reused_blocks: summary.reused,
+            directories: directories(&summary.sizes),
         },
         initrd: initrd.report,
         initrd_content: initrd.content,
@@ -268,6 +274,18 @@ fn record(bytes: u64, sha256: &[u8; 32]) -> FileRecord {
         bytes,
         sha256: hex(sha256),
     }
+}
+
+/// The largest directories, for the manifest.
+fn directories(sizes: &Sizes) -> Vec<DirectoryRecord> {
+    let largest = sizes.largest(40).into_iter();
+    let record = |(path, size): (String, Size)| DirectoryRecord {
+        path,
+        files: size.files,
+        bytes: size.bytes,
+        packed: size.packed,
+    };
+    largest.map(record).collect()
 }
 
 fn left_out(tally: &crate::scrub::Tally) -> LeftOut {

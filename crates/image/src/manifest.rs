@@ -139,6 +139,28 @@ pub struct RootRecord {
     pub files: u32,
     /// What these hold, in bytes, before compression.
     pub file_bytes: u64,
+    /// Compressed blocks in it; 0 where nobody counted.
+    #[serde(default)]
+    pub blocks: u64,
+    /// Those among them that were taken over from the generation before.
+    #[serde(default)]
+    pub reused_blocks: u64,
+    /// The largest directories, the largest first.
+    #[serde(default)]
+    pub directories: Vec<DirectoryRecord>,
+}
+
+/// How much of an image one directory takes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectoryRecord {
+    /// Where it is.
+    pub path: String,
+    /// Regular files below it.
+    pub files: u64,
+    /// What these hold, in bytes.
+    pub bytes: u64,
+    /// What they take in the image, in bytes.
+    pub packed: u64,
 }
 
 /// What one rule left out of the image.

@@ -26,7 +26,7 @@ pub struct Size {
 /// let largest: Vec<_> = sizes.largest(2).into_iter().map(|(path, size)| (path, size.bytes)).collect();
 /// assert_eq!(largest, [("usr".to_owned(), 150), ("usr/lib/x86_64-linux-gnu".to_owned(), 100)]);
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sizes {
     directories: BTreeMap<Vec<u8>, Size>,
 }

@@ -78,8 +78,9 @@ pub(super) struct Blocks<'a, W: Write> {
     /// Files, and their bytes, that were found to be in the image already.
     pub(super) duplicates: u64,
     pub(super) duplicate_bytes: u64,
-    /// Blocks that were taken over from the previous image.
-    pub(super) reused: u64,
+    /// Blocks that are stored, and those among them that were taken over from the previous image.
+    stored: u64,
+    reused: u64,
 }
 
 impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
@@ -105,6 +106,7 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
             known: Known::default(),
             duplicates: 0,
             duplicate_bytes: 0,
+            stored: 0,
             reused: 0,
         })
     }
@@ -258,6 +260,7 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
         while self.pipeline.is_full() {
             self.commit()?;
         }
+        self.stored += 1;
         if let Some(previous) = &self.previous {
             let mut stored = self.pipeline.buffer();
             if let Some(compressed) = previous.read(&tag.key, &mut stored) {
@@ -312,6 +315,9 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
         while self.commit()? {}
         Ok(Stored {
             output: self.output,
+            block_size: self.settings.block_size as u64,
+            blocks: self.stored,
+            reused: self.reused,
             extents: self.extents,
             size_words: self.size_words,
             fragments: self.fragments,
@@ -323,6 +329,10 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
 /// The finished data area.
 pub(super) struct Stored<W: Write> {
     pub(super) output: Output<W>,
+    pub(super) block_size: u64,
+    /// As in [`Blocks`].
+    pub(super) blocks: u64,
+    pub(super) reused: u64,
     pub(super) extents: Vec<Extent>,
     pub(super) size_words: Vec<u32>,
     pub(super) fragments: Fragments,

@@ -1,5 +1,6 @@
 //! Fragment blocks: the ends of many files packed together.
 
+use super::blocks::STORED;
 use super::dedup::{FragmentKey, Key};
 
 /// "This file has no fragment."
@@ -20,6 +21,9 @@ pub(super) struct Fragments {
     /// Blocks handed out by [`Fragments::close`] so far: the number of the open one.
     closed: u32,
     table: Vec<u8>,
+    /// Lengths of the written blocks: as stored, and decompressed.
+    lengths: Vec<(u32, u32)>,
+    raw: Vec<u32>,
 }
 
 impl Fragments {
@@ -30,6 +34,8 @@ impl Fragments {
             key: FragmentKey::new(),
             closed: 0,
             table: Vec::new(),
+            lengths: Vec::new(),
+            raw: Vec::new(),
         }
     }
 
@@ -55,15 +61,32 @@ impl Fragments {
             return None;
         }
         self.closed += 1;
+        self.raw.push(self.open.len() as u32);
         let key = std::mem::replace(&mut self.key, FragmentKey::new());
         Some((std::mem::replace(&mut self.open, empty()), key.finish()))
     }
 
     /// A closed block was written; blocks are written in the order in which they were closed.
     pub(super) fn written(&mut self, start: u64, size_word: u32) {
+        let raw = self
+            .raw
+            .get(self.lengths.len())
+            .copied()
+            .unwrap_or_default();
+        self.lengths.push((size_word & !STORED, raw));
         self.table.extend(start.to_le_bytes());
         self.table.extend(size_word.to_le_bytes());
         self.table.extend(0_u32.to_le_bytes());
+    }
+
+    /// Bytes that a written block takes, and bytes in it.
+    pub(super) fn lengths(&self, block: u32) -> (u64, u64) {
+        let (stored, raw) = self
+            .lengths
+            .get(block as usize)
+            .copied()
+            .unwrap_or_default();
+        (stored.into(), raw.into())
     }
 
     pub(super) fn count(&self) -> u32 {

@@ -31,6 +31,7 @@ mod reuse;
 mod superblock;
 mod tables;
 mod tree;
+mod usage;
 mod xattr;
 
 use std::io::{Read, Seek, Write};
@@ -38,6 +39,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::entry::{Entry, Kind};
 use crate::progress::Progress;
+use crate::sizes::Sizes;
 use crate::source;
 use blocks::{Blocks, Settings};
 use compressor::Compressor;
@@ -52,7 +54,7 @@ pub(crate) use error::shown;
 pub use options::{BlockSize, Compression, Options};
 
 /// A finished image.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
     /// Length of the image, a multiple of 4096.
     pub bytes: u64,
@@ -66,10 +68,14 @@ pub struct Summary {
     pub duplicates: u64,
     /// What these hold, in bytes.
     pub duplicate_bytes: u64,
-    /// Blocks that were copied from [`Options::previous`].
+    /// Blocks that the image stores.
+    pub blocks: u64,
+    /// Those among them that were copied from [`Options::previous`].
     pub reused: u64,
     /// SHA-256 of the whole image.
     pub sha256: [u8; 32],
+    /// How much of it each directory takes.
+    pub sizes: Sizes,
 }
 
 /// Writes an image of `entries` into `out`, an empty file that can be read back.
@@ -176,14 +182,16 @@ impl<W: Read + Write + Seek> Writer<'_, W> {
 
     fn finish(self, options: &Options) -> Result<Summary, Error> {
         let (duplicates, duplicate_bytes) = (self.blocks.duplicates, self.blocks.duplicate_bytes);
-        let reused = self.blocks.reused;
         let tables = tables::Tables {
             tree: &self.tree,
             ids: &self.ids,
             xattrs: self.xattrs,
             made: self.epoch.unwrap_or(self.newest),
         };
-        let (bytes, sha256) = tables.write(self.blocks.finish()?, options)?;
+        let stored = self.blocks.finish()?;
+        let (blocks, reused) = (stored.blocks, stored.reused);
+        let sizes = usage::sizes(&self.tree, &stored);
+        let (bytes, sha256) = tables.write(stored, options)?;
         Ok(Summary {
             bytes,
             inodes: self.tree.len() as u32,
@@ -191,8 +199,10 @@ impl<W: Read + Write + Seek> Writer<'_, W> {
             file_bytes: self.file_bytes,
             duplicates,
             duplicate_bytes,
+            blocks,
             reused,
             sha256,
+            sizes,
         })
     }
 }

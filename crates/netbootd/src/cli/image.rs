@@ -131,7 +131,7 @@ pub fn run(command: ImageCommand, state_dir: &Path, control: &Path) -> anyhow::R
             image,
             json,
             verify,
-        } => show::inspect(&catalogue, &image, json, verify),
+        } => show::inspect(&catalogue, &image, json, verify, control),
         Action::Rules => print(&rules()),
         Action::Diff { before, after } => show::diff(&catalogue, &before, &after),
         Action::Pin { image } => keep::pin(&catalogue, &image, true),

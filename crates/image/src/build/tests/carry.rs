@@ -139,3 +139,34 @@ fn what_is_needed_is_not_removed_and_what_is_pinned_stays() {
     catalogue.remove_image(&name, &|_| false).unwrap();
     assert!(catalogue.image(&name).is_err());
 }
+
+#[test]
+fn a_manifest_says_where_the_bytes_are_and_how_many_blocks_came_from_before() {
+    let lab = Lab::new();
+    let random = |seed: u8| -> Vec<u8> {
+        let mut state = u32::from(seed) + 1;
+        let next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        std::iter::repeat_with(next).take(400_000).collect()
+    };
+    lab.put("root/usr/share/large", &random(1))
+        .put("root/opt/app/copy", &random(1));
+    let first = lab.build().unwrap().manifest.root;
+    assert_eq!(first.reused_blocks, 0);
+    let find = |path: &str| first.directories.iter().find(|it| it.path == path).unwrap();
+    let (share, app) = (find("usr/share"), find("opt/app"));
+    assert_eq!((share.bytes, app.bytes), (400_000, 400_000));
+    // Content that is there twice is stored once.
+    assert_eq!(share.packed.min(app.packed), 0, "{first:?}");
+    assert!(share.packed.max(app.packed) > 390_000, "{first:?}");
+
+    lab.put("root/etc/hostname", b"changed");
+    let second = lab.build().unwrap().manifest.root;
+    assert_eq!(second.blocks, first.blocks);
+    assert!(
+        second.reused_blocks > 0 && second.reused_blocks < second.blocks,
+        "{second:?}"
+    );
+}

@@ -124,7 +124,14 @@ pub(super) fn run(build: Build, state_dir: &Path) -> anyhow::Result<()> {
         HumanBytes(files.root.bytes),
         manifest.root.files,
         HumanBytes(manifest.root.file_bytes),
-    ))
+    ))?;
+    match manifest.root.reused_blocks {
+        0 => Ok(()),
+        reused => print(&format!(
+            "  reused {reused} of {} blocks of the generation before\n",
+            manifest.root.blocks
+        )),
+    }
 }
 
 /// `/` is named after the machine's architecture, as LTSP does; another folder after itself, a file after itself

@@ -45,6 +45,27 @@ fn runs(running: &[String], name: &ImageName, id: GenerationId) -> bool {
     running.contains(&this)
 }
 
+/// Who runs a generation, in a line.
+pub(super) fn clients(control: &Path, name: &ImageName, id: GenerationId) -> String {
+    let Ok(clients) = get::<Vec<ClientStatus>>(control, "/status") else {
+        return "not known: no netbootd answers".to_owned();
+    };
+    let runs = clients.iter().filter(|client| {
+        let running = running(std::slice::from_ref(client));
+        runs(&running, name, id)
+    });
+    let names: Vec<_> = runs
+        .map(|client| match &client.hostname {
+            Some(hostname) => format!("{hostname} ({})", client.client),
+            None => client.client.to_string(),
+        })
+        .collect();
+    match names.is_empty() {
+        true => "nobody, as far as this netbootd saw since it started".to_owned(),
+        false => names.join(", "),
+    }
+}
+
 pub(super) fn pin(catalogue: &Catalogue, wanted: &str, pin: bool) -> anyhow::Result<()> {
     let (image, generation) = found(catalogue, wanted)?;
     let (name, id) = (&image.name, generation.id);

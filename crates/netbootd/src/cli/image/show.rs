@@ -1,6 +1,7 @@
 //! `image list` and `image inspect`.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::bail;
@@ -8,7 +9,7 @@ use image::catalogue::{Catalogue, Generation, Image};
 use image::contents;
 use indicatif::HumanBytes;
 
-use super::{found, print};
+use super::{found, keep, print};
 
 /// Every image with its generations.
 pub(super) fn list(catalogue: &Catalogue, json: bool) -> anyhow::Result<()> {
@@ -60,6 +61,7 @@ pub(super) fn inspect(
     wanted: &str,
     json: bool,
     verify: bool,
+    control: &Path,
 ) -> anyhow::Result<()> {
     let (image, generation) = &found(catalogue, wanted)?;
     let name = &image.name;
@@ -69,7 +71,7 @@ pub(super) fn inspect(
     };
     let text = match json {
         true => format!("{}\n", serde_json::to_string_pretty(&generation.manifest)?),
-        false => described(image, generation)?,
+        false => described(image, generation, control)?,
     };
     print(&text)?;
     if !damaged.is_empty() {
@@ -119,7 +121,7 @@ pub(super) fn diff(catalogue: &Catalogue, before: &str, after: &str) -> anyhow::
     print(&text)
 }
 
-fn described(image: &Image, generation: &Generation) -> anyhow::Result<String> {
+fn described(image: &Image, generation: &Generation, control: &Path) -> anyhow::Result<String> {
     let manifest = &generation.manifest;
     let (root, initrd) = (&manifest.root, &manifest.initrd);
     let mut text = String::new();
@@ -139,6 +141,7 @@ fn described(image: &Image, generation: &Generation) -> anyhow::Result<String> {
             manifest.source
         ),
     )?;
+    line("run by", keep::clients(control, &image.name, generation.id))?;
     line("folder", generation.folder.display().to_string())?;
     line(
         "kernel",
@@ -161,6 +164,25 @@ fn described(image: &Image, generation: &Generation) -> anyhow::Result<String> {
             HumanBytes(root.file_bytes)
         ),
     )?;
+    if root.blocks > 0 {
+        let (reused, blocks) = (root.reused_blocks, root.blocks);
+        line(
+            "blocks",
+            format!("{blocks}, {reused} of them from the generation before"),
+        )?;
+    }
+    for it in root.directories.iter().take(20) {
+        line(
+            "directory",
+            format!(
+                "{:>12} of {:>12}  {:>7} files  {}",
+                HumanBytes(it.packed).to_string(),
+                HumanBytes(it.bytes).to_string(),
+                it.files,
+                it.path
+            ),
+        )?;
+    }
     for (name, record) in manifest.files.iter() {
         line("sha256", format!("{} {name}", record.sha256))?;
     }
