@@ -1,4 +1,4 @@
-//! Writes a squashfs image of a directory: for measuring beside mksquashfs, and for trying rules. Looks for
+//! Writes a squashfs image of a directory, or of any other source: for measuring beside mksquashfs, and for trying rules. Looks for
 //! secrets while it reads, as a build does, and says how many it saw.
 //!
 //! ```text
@@ -17,7 +17,7 @@ use std::time::Instant;
 use image::progress::{Progress, Stage};
 use image::scrub::Rules;
 use image::secrets::Scan;
-use image::source::Directory;
+use image::source::{Source, SourceOptions};
 use image::squash::{self, BlockSize, Compression, Options};
 
 struct Notes;
@@ -65,7 +65,13 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     }
     let stop = AtomicBool::new(false);
     let begin = Instant::now();
-    let source = Directory::open(Path::new(folder), rules)?;
+    let paths = [folder.into()];
+    let spool = Path::new(image).parent();
+    let spool = spool.filter(|folder| !folder.as_os_str().is_empty());
+    let spool = spool.unwrap_or(Path::new("."));
+    let how = SourceOptions::default();
+    let source = Source::open(&paths, &how, rules, spool, &Notes, &stop)?;
+    println!("{}", source.description());
     let survey = source.survey(&Notes, &stop)?;
     print!("{}", survey.left_out);
     println!(
@@ -80,9 +86,8 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
         .create(true)
         .truncate(true)
         .open(image)?;
-    let tree = image::tree::Directory::open(Path::new(folder))?;
     let everywhere = ["*", "**"].map(|pattern| pattern.parse().expect("a pattern"));
-    let mut scan = Scan::new(source.entries(&Notes), &tree, everywhere.to_vec());
+    let mut scan = Scan::new(source.entries(&Notes), source.tree(), everywhere.to_vec());
     let summary = squash::write(&mut scan, out, &options, &Notes, &stop)?;
     println!("{} secrets", scan.finish()?.allowed.len());
     let sha256: String = summary
