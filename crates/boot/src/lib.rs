@@ -13,6 +13,7 @@ mod attempt;
 mod identity;
 pub mod loader;
 pub mod overlay;
+mod running;
 pub mod script;
 mod site;
 mod timelines;
@@ -20,5 +21,6 @@ mod verdict;
 
 pub use attempt::{Attempt, Drivers, Facts, Step};
 pub use identity::SiteKey;
+pub use running::Running;
 pub use site::{BootPlan, Choice, ClientSettings, Plan, PublishedImage, Site};
 pub use timelines::{ClientStatus, Outcome, Reached, StepStatus, Stopped, Timelines};

@@ -94,6 +94,22 @@ impl Timelines {
         self.clients.get(&client)?.last()
     }
 
+    /// Every client's latest attempt.
+    pub(crate) fn latest(&self) -> impl Iterator<Item = (MacAddr, &Attempt)> {
+        let clients = self.clients.iter();
+        clients.filter_map(|(client, attempts)| Some((*client, attempts.last()?)))
+    }
+
+    /// Begins an attempt that is known to have come to this step.
+    pub(crate) fn take_up(&mut self, client: MacAddr, now: u64, step: Step) {
+        self.begin(now, client);
+        let attempts = self.clients.get_mut(&client);
+        if let Some(attempt) = attempts.and_then(|attempts| attempts.last_mut()) {
+            attempt.steps.push(step);
+            attempt.told = true; // by the daemon that saw it
+        }
+    }
+
     /// Notes something about a client's attempt, beginning one if the client is new to us (after a
     /// restart of the daemon, clients go on where they were).
     pub fn learn(&mut self, client: MacAddr, note: impl FnOnce(&mut Facts)) {

@@ -13,6 +13,7 @@ use crate::export::{Access, ExportFs, Folder, HandleKey, Network};
 use crate::images::Images;
 use crate::links::Link;
 use crate::loaders::Loaders;
+use crate::running::Book;
 use crate::services::nfs::Counters;
 
 /// The state of the running daemon. Services hold an `Arc` of it; each part has one owner that
@@ -34,6 +35,8 @@ pub struct Daemon {
     pub links: ArcSwap<Vec<ServedLink>>,
     /// What happened to each client.
     timelines: Mutex<Timelines>,
+    /// Who runs what, on disk.
+    book: Book,
 }
 
 impl Daemon {
@@ -42,6 +45,7 @@ impl Daemon {
         let loaders = Loaders::new(&config.loaders);
         let exports = ExportFs::new(HandleKey::new(site_key.0), access(&config));
         exports.publish(images.export());
+        let (book, timelines) = Book::open(&config.state_dir);
         Arc::new(Self {
             config,
             images: ArcSwap::from_pointee(images),
@@ -50,7 +54,8 @@ impl Daemon {
             loaders,
             site_key,
             links: ArcSwap::default(),
-            timelines: Mutex::default(),
+            timelines: Mutex::new(timelines),
+            book,
         })
     }
 
@@ -81,6 +86,9 @@ impl Daemon {
         let reached = self
             .timelines()
             .reached(unix_millis(), client, stage, detail);
+        if reached.is_some() && stage >= Stage::Mounted {
+            self.book.write(|| self.timelines().running());
+        }
         tell(client, stage, reached, detail);
     }
 

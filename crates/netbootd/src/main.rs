@@ -18,6 +18,7 @@ mod loaders;
 mod names;
 mod overlay;
 mod run;
+mod running;
 mod serve_link;
 mod services;
 mod slice;

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use boot::{ClientStatus, Outcome};
 use clap::Args;
 use image::catalogue::Catalogue;
-use model::{GenerationId, ImageName};
+use model::{GenerationId, ImageName, Stage};
 
 use super::{found, generation_of, parse_wanted, print};
 use crate::cli::client::get;
@@ -33,9 +33,12 @@ impl Users {
     }
 }
 
-/// A client that stopped on its way holds nothing any more.
+/// A client that stopped on its way to its root holds nothing any more. One that mounted it does,
+/// whatever was heard of it since.
 fn running(clients: &[ClientStatus]) -> Vec<String> {
-    let live = |client: &&ClientStatus| client.outcome != Outcome::Stopped;
+    let live = |client: &&ClientStatus| {
+        client.outcome != Outcome::Stopped || client.stage >= Some(Stage::Mounted)
+    };
     let images = clients.iter().filter(live);
     images.filter_map(|client| client.image.clone()).collect()
 }
@@ -61,7 +64,7 @@ pub(super) fn clients(control: &Path, name: &ImageName, id: GenerationId) -> Str
         })
         .collect();
     match names.is_empty() {
-        true => "nobody, as far as this netbootd saw since it started".to_owned(),
+        true => "nobody".to_owned(),
         false => names.join(", "),
     }
 }
