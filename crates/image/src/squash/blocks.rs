@@ -51,6 +51,8 @@ enum Role {
 
 /// A block of a file, read.
 struct Block {
+    length: usize,
+    /// Its content; empty for a hole, of which nothing was read.
     bytes: Vec<u8>,
     /// `None`: it is all zeros.
     key: Option<Key>,
@@ -169,7 +171,7 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
         let extent = self.begin(reader.size);
         let mut offset = 0;
         loop {
-            offset += block.bytes.len() as u64;
+            offset += block.length as u64;
             self.place(extent, block)?;
             if offset == reader.size {
                 break;
@@ -191,7 +193,7 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
         while offset < reader.size {
             let block = self.read(reader, offset)?;
             key.block(block.key.as_ref());
-            offset += block.bytes.len() as u64;
+            offset += block.length as u64;
             self.pipeline.recycle(block.bytes);
         }
         Ok(self.found(&key.finish(), reader.size))
@@ -219,8 +221,11 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
 
     /// Puts the next block of `extent` where it belongs: nowhere, a data block, or a fragment block.
     fn place(&mut self, id: ExtentId, block: Block) -> Result<(), Error> {
-        let Block { bytes, key } = block;
-        let length = bytes.len();
+        let Block {
+            length,
+            mut bytes,
+            key,
+        } = block;
         self.progress.advance(length as u64);
         let extent = &mut self.extents[id as usize];
         let alone = extent.size <= self.settings.block_size as u64;
@@ -229,6 +234,7 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
             if !self.fragments.has_room(length) {
                 self.close_fragment()?;
             }
+            bytes.resize(length, 0);
             let fragment = self.fragments.append(&bytes, key.as_ref());
             self.extents[id as usize].fragment = Some(fragment);
             self.pipeline.recycle(bytes);
@@ -304,9 +310,10 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
             return Err(Error::Stopped);
         }
         let mut bytes = self.pipeline.buffer();
-        let data = reader.read(offset, self.settings.block_size, &mut bytes)?;
+        let length = (reader.size - offset).min(self.settings.block_size as u64) as usize;
+        let data = reader.read(offset, length, &mut bytes)?;
         let key = data.then(|| dedup::block_key(&bytes));
-        Ok(Block { bytes, key })
+        Ok(Block { length, bytes, key })
     }
 
     /// Writes everything that is still in flight; nothing can be added afterwards.
@@ -361,15 +368,9 @@ struct Reader<'c> {
 }
 
 impl Reader<'_> {
-    fn read(
-        &mut self,
-        offset: u64,
-        block_size: usize,
-        buffer: &mut Vec<u8>,
-    ) -> Result<bool, Error> {
-        let length = (self.size - offset).min(block_size as u64) as usize;
+    /// Reads `length` bytes into `buffer`, none if they lie in a hole; whether any is not zero.
+    fn read(&mut self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<bool, Error> {
         buffer.clear();
-        buffer.resize(length, 0);
         let hole = self
             .content
             .data_after(offset)
@@ -377,6 +378,7 @@ impl Reader<'_> {
         if hole {
             return Ok(false);
         }
+        buffer.resize(length, 0);
         let mut filled = 0;
         while filled < length {
             match self
