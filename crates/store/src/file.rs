@@ -2,13 +2,19 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Writes `content` to `path`; returns when it is on the disk. Whoever reads the file, also after a
+/// Writes `content` to `path`, for its owner alone; returns when it is on the disk. Whoever reads the file, also after a
 /// crash, sees the old content or the new one, never a part.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let fresh = path.with_extension("new");
-    let mut file = File::create(&fresh)?;
+    let mut file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&fresh)?;
     file.write_all(content)?;
     file.sync_all()?;
     fs::rename(&fresh, path)?;

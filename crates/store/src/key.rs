@@ -1,8 +1,7 @@
 //! The site's secret key.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 /// Reads the 16-byte key at `path`, or makes one from the kernel's random source. Two servers with
@@ -27,16 +26,7 @@ pub fn load_or_create(path: &Path) -> io::Result<[u8; 16]> {
 fn create(path: &Path) -> io::Result<[u8; 16]> {
     let mut key = [0; 16];
     getrandom::fill(&mut key).map_err(|error| io::Error::other(error.to_string()))?;
-    let new = path.with_extension("new");
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&new)?;
-    file.write_all(&key)?;
-    file.sync_all()?;
-    std::fs::rename(&new, path)?;
+    crate::file::replace(path, &key)?;
     Ok(key)
 }
 
