@@ -82,6 +82,29 @@ pub trait Content {
     /// What the operating system says. It ends the build: an image never holds a guess.
     fn read_at(&mut self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
 
+    /// Fills all of `buf` with the bytes from `offset`, fewer only where the content ends.
+    ///
+    /// # Errors
+    /// As [`Content::read_at`].
+    fn fill(&mut self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let mut filled = 0;
+        while filled < buf.len() {
+            match self.read_at(&mut buf[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+
+    /// Whether all of the `length` bytes from `offset` are in a hole.
+    fn is_hole(&mut self, offset: u64, length: usize) -> bool {
+        self.data_after(offset)
+            .is_none_or(|data| data.start >= offset + length as u64)
+    }
+
     /// The next run of bytes at or after `offset` that are not a hole, or `None` when only a hole is left.
     /// Saying "everything from here" is always right, only slower on sparse files.
     fn data_after(&mut self, offset: u64) -> Option<Range<u64>> {

@@ -50,20 +50,9 @@ impl Spool {
         let mut offset = 0;
         while offset < size {
             let length = (size - offset).min(BLOCK as u64) as usize;
-            let hole = content
-                .data_after(offset)
-                .is_none_or(|data| data.start >= offset + length as u64);
-            if !hole {
-                let mut filled = 0;
-                while filled < length {
-                    let at = offset + filled as u64;
-                    match content.read_at(&mut self.raw[filled..length], at) {
-                        Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                        Ok(count) => filled += count,
-                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                        Err(error) => return Err(error),
-                    }
-                }
+            let hole = content.is_hole(offset, length);
+            if !hole && content.fill(&mut self.raw[..length], offset)? < length {
+                return Err(io::ErrorKind::UnexpectedEof.into());
             }
             self.block(length, hole)?;
             offset += length as u64;

@@ -371,34 +371,18 @@ impl Reader<'_> {
     /// Reads `length` bytes into `buffer`, none if they lie in a hole; whether any is not zero.
     fn read(&mut self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<bool, Error> {
         buffer.clear();
-        let hole = self
-            .content
-            .data_after(offset)
-            .is_none_or(|data| data.start >= offset + length as u64);
-        if hole {
+        if self.content.is_hole(offset, length) {
             return Ok(false);
         }
         buffer.resize(length, 0);
-        let mut filled = 0;
-        while filled < length {
-            match self
-                .content
-                .read_at(&mut buffer[filled..], offset + filled as u64)
-            {
-                Ok(0) => {
-                    self.short = true;
-                    buffer[filled..].fill(0);
-                    break;
-                }
-                Ok(count) => filled += count,
-                Err(cause) if cause.kind() == io::ErrorKind::Interrupted => {}
-                Err(cause) => {
-                    return Err(Error::Read {
-                        path: shown(self.path),
-                        cause,
-                    });
-                }
-            }
+        let filled = self.content.fill(buffer, offset);
+        let filled = filled.map_err(|cause| Error::Read {
+            path: shown(self.path),
+            cause,
+        })?;
+        if filled < length {
+            self.short = true;
+            buffer[filled..].fill(0);
         }
         Ok(!is_zero(buffer))
     }
