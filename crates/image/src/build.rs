@@ -73,8 +73,6 @@ pub struct BuildOptions {
     pub rules: Rules,
     /// Files that may hold secrets.
     pub allow_secrets: Vec<Pattern>,
-    /// What becomes of files that cannot be opened.
-    pub unreadable: Unreadable,
 }
 
 impl BuildOptions {
@@ -92,7 +90,6 @@ impl BuildOptions {
             compression: None,
             rules: Rules::standard(),
             allow_secrets: Vec::new(),
-            unreadable: Unreadable::Fail,
         }
     }
 
@@ -134,7 +131,13 @@ fn attempt(
     stop: &AtomicBool,
 ) -> Result<Published, BuildError> {
     let rules = rules(options)?;
-    let source = open::source(options, &rules, options.unreadable, progress, stop)?;
+    let source = open::source(
+        options,
+        &rules,
+        options.source_options.unreadable,
+        progress,
+        stop,
+    )?;
     let tree = source.tree();
     let kernel =
         kernel::find(tree, options.kernel.as_deref()).map_err(|error| BuildError::Kernel {
@@ -154,7 +157,7 @@ fn attempt(
     let accounts = Accounts::plan(tree, &rules).map_err(BuildError::Accounts)?;
     progress.stage(Stage::Scan, None);
     let survey = source.survey(progress, stop)?;
-    if options.unreadable == Unreadable::Fail && survey.unreadable_count > 0 {
+    if options.source_options.unreadable == Unreadable::Fail && survey.unreadable_count > 0 {
         let (names, count) = (survey.unreadable, survey.unreadable_count);
         return Err(BuildError::Unreadable(names, count));
     }

@@ -398,7 +398,7 @@ fn what_cannot_be_read_is_listed_before_the_work_or_left_out_as_asked() {
     assert_eq!(lab.state().len(), 1, "{:?}", lab.state());
 
     let mut options = lab.options();
-    options.unreadable = Unreadable::Skip;
+    options.source_options.unreadable = Unreadable::Skip;
     let published = without_privilege(|| build(&options, &(), &AtomicBool::new(false)).unwrap());
     assert_eq!(published.manifest.unreadable, ["opt/closed", "opt/folder"]);
     assert_eq!(

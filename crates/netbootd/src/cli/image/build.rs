@@ -89,7 +89,7 @@ pub(super) fn run(build: Build, state_dir: &Path) -> anyhow::Result<()> {
     options.rules = rules(&build.exclude, &build.keep, build.keep_users)?;
     options.allow_secrets = patterns(&build.allow_secret)?;
     if build.skip_unreadable {
-        options.unreadable = Unreadable::Skip;
+        options.source_options.unreadable = Unreadable::Skip;
     }
 
     if !rustix::process::geteuid().is_root() {
