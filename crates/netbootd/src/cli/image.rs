@@ -46,9 +46,6 @@ enum Action {
         /// As JSON
         #[arg(long)]
         json: bool,
-        /// Reads every file again and compares it with its checksum
-        #[arg(long)]
-        verify: bool,
     },
     /// Shows what changed from one generation to another
     Diff {
@@ -127,11 +124,7 @@ pub fn run(command: ImageCommand, state_dir: &Path, control: &Path) -> anyhow::R
     match command.action {
         Action::Build(build) => build::run(*build, &state_dir),
         Action::List { json } => show::list(&catalogue, json),
-        Action::Inspect {
-            image,
-            json,
-            verify,
-        } => show::inspect(&catalogue, &image, json, verify, control),
+        Action::Inspect { image, json } => show::inspect(&catalogue, &image, json, control),
         Action::Rules => print(&rules()),
         Action::Diff { before, after } => show::diff(&catalogue, &before, &after),
         Action::Pin { image } => keep::pin(&catalogue, &image, true),
