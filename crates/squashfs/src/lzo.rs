@@ -151,49 +151,23 @@ impl Block<'_> {
 mod tests {
     use super::decompress;
 
+    /// Five literals, a match of 3 that overlaps itself, its one literal, the end.
+    const STORED: [u8; 12] = *b"\x16abcde\x41\0f\x11\0\0";
+
     #[test]
     fn instructions_mean_what_the_kernel_says() {
-        // Five literals, a match of 3 that overlaps itself, its one literal, the end.
-        let stored = [
-            17 + 5,
-            b'a',
-            b'b',
-            b'c',
-            b'd',
-            b'e',
-            0x41,
-            0,
-            b'f',
-            17,
-            0,
-            0,
-        ];
-        assert_eq!(decompress(&stored, 9).unwrap(), b"abcdeeeef"[..].to_vec());
-        assert_eq!(decompress(&stored, 8), Err("lzo block is too long"));
+        assert_eq!(decompress(&STORED, 9).unwrap(), b"abcdeeeef"[..].to_vec());
+        assert_eq!(decompress(&STORED, 8), Err("lzo block is too long"));
     }
 
     #[test]
     fn no_cut_or_changed_block_panics_or_grows() {
-        let stored = [
-            17 + 5,
-            b'a',
-            b'b',
-            b'c',
-            b'd',
-            b'e',
-            0x41,
-            0,
-            b'f',
-            17,
-            0,
-            0,
-        ];
-        for cut in 0..stored.len() {
-            assert!(decompress(&stored[..cut], 100).is_err(), "{cut}");
+        for cut in 0..STORED.len() {
+            assert!(decompress(&STORED[..cut], 100).is_err(), "{cut}");
         }
-        for at in 0..stored.len() {
+        for at in 0..STORED.len() {
             for value in 0..=255 {
-                let mut changed = stored;
+                let mut changed = STORED;
                 changed[at] = value;
                 if let Ok(out) = decompress(&changed, 100) {
                     assert!(out.len() <= 100);
