@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 use integration::clients::dns::dig;
 use integration::clients::http::curl;
 use integration::subject::netbootd::{command, configure, state_dir};
-use integration::{Lab, Process, Server, Setup, in_lab, ran, roots, succeed, until};
+use integration::{Client, Lab, Process, Server, Setup, in_lab, ran, roots, succeed, until};
 use rustix::process::Signal;
 
 const FIVE_MISTAKES: &str = r#"
@@ -202,8 +202,8 @@ fn one_http_connection_serves_many_requests() {
     });
 }
 
-#[test]
-fn a_known_card_gets_the_initrd_with_its_own_drivers_alone() {
+/// A netbootd with the small image, and a client that has an address.
+fn serving(test: impl FnOnce(&Lab, &Client) -> Result<()>) {
     in_lab(|lab| {
         let small = roots::small()?;
         let setup = Setup {
@@ -213,14 +213,21 @@ fn a_known_card_gets_the_initrd_with_its_own_drivers_alone() {
         let _server = Server::netbootd(lab, &setup)?;
         let client = lab.client()?;
         client.set_address("192.168.67.7".parse()?)?;
+        test(lab, &client)
+    });
+}
+
+#[test]
+fn a_known_card_gets_the_initrd_with_its_own_drivers_alone() {
+    serving(|lab, client| {
         let script = format!("/boot/{}.ipxe", client.mac().replace(':', "-"));
-        let script = curl(lab, &client, &script, &[])?.text();
+        let script = curl(lab, client, &script, &[])?.text();
         let url = script
             .split_whitespace()
             .find_map(|word| word.strip_suffix("?card=${netX/busid:hexraw}"))
             .with_context(|| format!("iPXE is not asked for its card: {script}"))?;
         let get = |card: &str, words: &[&str]| -> Result<Vec<u8>> {
-            let answer = curl(lab, &client, &format!("{url}{card}"), words)?;
+            let answer = curl(lab, client, &format!("{url}{card}"), words)?;
             ensure!(matches!(answer.status, 200 | 206), "{}", answer.headers);
             Ok(answer.body)
         };
@@ -240,22 +247,14 @@ fn a_known_card_gets_the_initrd_with_its_own_drivers_alone() {
 
 #[test]
 fn a_clients_overlay_is_only_for_who_has_its_token() {
-    in_lab(|lab| {
-        let small = roots::small()?;
-        let setup = Setup {
-            image: Some(&small),
-            ..Setup::default()
-        };
-        let _server = Server::netbootd(lab, &setup)?;
-        let client = lab.client()?;
-        client.set_address("192.168.67.7".parse()?)?;
+    serving(|lab, client| {
         let mac = client.mac().replace(':', "-");
         // The script makes an attempt, so that there is a token at all.
-        curl(lab, &client, &format!("/boot/{mac}.ipxe"), &[])?;
+        curl(lab, client, &format!("/boot/{mac}.ipxe"), &[])?;
         for token in ["", "?token=", "?token=00000000000000000000000000000000"] {
             let answer = curl(
                 lab,
-                &client,
+                client,
                 &format!("/client/{mac}/overlay.cpio{token}"),
                 &[],
             )?;
