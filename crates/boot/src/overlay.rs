@@ -73,13 +73,22 @@ pub struct OverlayContext<'a> {
     pub has_ifupdown: bool,
 }
 
-/// Units that fetch packages or rewrite the system behind a benchmark's back.
-const MASKED_UNITS: [&str; 4] = [
+/// Units that fetch packages or rewrite the system behind a benchmark's back, and those that look
+/// after the machine's own disks, which are none of this system's business.
+const MASKED_UNITS: [&str; 8] = [
     "apt-daily.timer",
     "apt-daily-upgrade.timer",
     "unattended-upgrades.service",
     "man-db.timer",
+    "dpkg-db-backup.timer",
+    "e2scrub_all.timer",
+    "e2scrub_reap.service",
+    "fstrim.timer",
 ];
+
+/// The overlay is memory already: a journal that is first kept in `/run` and then moved to `/var`
+/// costs time and memory twice, and survives no longer.
+const JOURNAL: &str = "[Journal]\nStorage=volatile\n";
 
 const CLIENT_UNIT: &str = "[Unit]\n\
     Description=Tell netbootd that this machine is up\n\
@@ -173,6 +182,10 @@ fn units(entries: &mut Entries) {
             0o777,
         );
     }
+    entries.file(
+        "etc/systemd/journald.conf.d/90-netbootd.conf",
+        JOURNAL.to_owned(),
+    );
     for unit in MASKED_UNITS {
         let path = format!("etc/systemd/system/{unit}");
         entries.add(&path, OverlayKind::Symlink("/dev/null".into()), 0o777);
@@ -368,6 +381,16 @@ mod tests {
             None,
             "without users the image's accounts stay"
         );
+    }
+
+    #[test]
+    fn what_looks_after_the_machines_own_disks_is_masked() {
+        let entries = rendered(&[]);
+        for unit in ["fstrim.timer", "e2scrub_reap.service"] {
+            let path = format!("etc/systemd/system/{unit}");
+            let entry = entries.iter().find(|entry| entry.path == path).unwrap();
+            assert_eq!(entry.kind, OverlayKind::Symlink("/dev/null".into()));
+        }
     }
 
     #[test]
