@@ -56,8 +56,21 @@ pub struct Machine {
 impl Machine {
     /// Switches a machine on, on this lab's link, with `memory` MiB. Waits for a free slot first.
     pub fn start(lab: &Lab, firmware: Firmware, card: Card, memory: u32) -> Result<Self> {
+        Self::plugged_in(lab, firmware, card, memory, lab.tap()?)
+    }
+
+    /// The same for a tap and a MAC address that the test has from [`Lab::tap`]: to know them before,
+    /// and to switch the same machine on again.
+    pub fn plugged_in(
+        lab: &Lab,
+        firmware: Firmware,
+        card: Card,
+        memory: u32,
+        (tap, mac): (String, String),
+    ) -> Result<Self> {
         let slot = Slot::take()?;
-        let (tap, mac) = lab.tap()?;
+        // What an earlier boot said is not this one's.
+        let _ = std::fs::rename(console(lab, &tap), console(lab, &format!("{tap}-before")));
         let device = match card {
             Card::Virtio => "virtio-net-pci",
             Card::E1000e => "e1000e",

@@ -4,6 +4,8 @@ use std::net::Ipv4Addr;
 
 use model::{ClientArch, Firmware, GenerationId, ImageName, RootMode, Stage};
 
+use crate::HostIdentity;
+
 /// A stage reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
@@ -30,6 +32,8 @@ pub struct Facts {
     pub root: Option<RootMode>,
     /// The boot token handed to it.
     pub token: Option<String>,
+    /// Its ssh host key, once that was signed.
+    pub host: Option<HostIdentity>,
     /// Which drivers it gets.
     pub drivers: Drivers,
 }

@@ -6,11 +6,14 @@
 //! * [`Site`] answers [`Site::plan`]: what this client boots now.
 //! * [`loader`] names the first loader for a firmware; [`script`] writes the iPXE script.
 //! * [`overlay`] renders the few files that make one client differ from another.
+//! * [`Authority`] signs the clients' ssh host keys.
 //! * [`Timelines`] keeps what happened to each client, and says in words where a boot stopped.
 #![forbid(unsafe_code)]
 
 mod attempt;
+mod host_key;
 mod identity;
+pub mod known_hosts;
 pub mod loader;
 pub mod overlay;
 mod running;
@@ -20,6 +23,7 @@ mod timelines;
 mod verdict;
 
 pub use attempt::{Attempt, Drivers, Facts, Step};
+pub use host_key::{Authority, HostIdentity, HostKey, KeyError, NotSigned, VALIDITY};
 pub use identity::SiteKey;
 pub use running::Running;
 pub use site::{BootPlan, Choice, ClientSettings, Plan, PublishedImage, Site};

@@ -8,7 +8,7 @@ use std::net::Ipv4Addr;
 use model::{ClientArch, GenerationId, ImageName, MacAddr, RootMode, Stage};
 use serde::{Deserialize, Serialize};
 
-use crate::{Attempt, Step, Timelines};
+use crate::{Attempt, HostIdentity, Step, Timelines};
 
 /// A client that mounted its root and has not been seen to boot again since.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,9 @@ pub struct Running {
     pub stage: Stage,
     /// When it was reached, in milliseconds of Unix time.
     pub at: u64,
+    /// Its ssh host key, if one was signed.
+    #[serde(default)]
+    pub host: Option<HostIdentity>,
 }
 
 impl Timelines {
@@ -61,6 +64,7 @@ impl Timelines {
                 facts.arch = running.arch.map(ClientArch::from_code);
                 facts.image = Some((running.image.clone(), running.generation));
                 facts.root = running.root.as_deref().and_then(RootMode::from_name);
+                facts.host.clone_from(&running.host);
             });
         }
     }
@@ -80,6 +84,7 @@ fn of(client: MacAddr, attempt: &Attempt) -> Option<Running> {
         root: facts.root.map(|root: RootMode| root.as_str().to_owned()),
         stage: furthest.stage,
         at: furthest.at,
+        host: facts.host.clone(),
     })
 }
 

@@ -89,6 +89,13 @@ impl Timelines {
         attempts.push(attempt);
     }
 
+    /// Begins an attempt for a client of which nothing is known.
+    pub(crate) fn begin_if_new(&mut self, now: u64, client: MacAddr) {
+        if self.current(client).is_none() {
+            self.begin(now, client);
+        }
+    }
+
     /// The attempt that a client is in.
     pub fn current(&self, client: MacAddr) -> Option<&Attempt> {
         self.clients.get(&client)?.last()
@@ -130,9 +137,7 @@ impl Timelines {
         stage: Stage,
         detail: &str,
     ) -> Option<Reached> {
-        if self.current(client).is_none() {
-            self.begin(now, client);
-        }
+        self.begin_if_new(now, client);
         let attempt = self.clients.get_mut(&client)?.last_mut()?;
         attempt.last_seen = now;
         if attempt.steps.iter().any(|step| step.stage == stage) {
@@ -159,9 +164,7 @@ impl Timelines {
 
     /// A client reported that it could not reach a stage. Gives the attempt's number.
     pub fn failed(&mut self, now: u64, client: MacAddr, stage: Stage, message: &str) -> u64 {
-        if self.current(client).is_none() {
-            self.begin(now, client);
-        }
+        self.begin_if_new(now, client);
         let Some(attempt) = self
             .clients
             .get_mut(&client)

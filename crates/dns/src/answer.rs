@@ -193,7 +193,7 @@ fn judge(question: &Question, zone: &Zone, policy: &Policy) -> Verdict {
     if name.num_labels() == 1
         && matches!(
             question.query_type(),
-            RecordType::A | RecordType::AAAA | RecordType::ANY
+            RecordType::A | RecordType::AAAA | RecordType::SSHFP | RecordType::ANY
         )
     {
         return bare(question, zone);
@@ -216,13 +216,23 @@ fn local(question: &Question, addresses: &[Ipv4Addr], zone: &Zone) -> Verdict {
     } else {
         name
     };
-    typed(
-        question,
-        RecordType::A,
-        || owner.clone(),
-        zone,
-        |name| zone.address_records(name, addresses),
-    )
+    host(question, name, addresses, || owner.clone(), zone)
+}
+
+/// A machine: its addresses, or its ssh host key.
+fn host(
+    question: &Question,
+    known: &Name,
+    addresses: &[Ipv4Addr],
+    owner: impl FnOnce() -> Name,
+    zone: &Zone,
+) -> Verdict {
+    if question.query_type() == RecordType::SSHFP {
+        let keys = |name: &Name| zone.host_key_records(name, known);
+        return typed(question, RecordType::SSHFP, owner, zone, keys);
+    }
+    let found = |name: &Name| zone.address_records(name, addresses);
+    typed(question, RecordType::A, owner, zone, found)
 }
 
 /// The top of a zone, or a name between it and others.
@@ -261,14 +271,11 @@ fn typed(
 fn bare(question: &Question, zone: &Zone) -> Verdict {
     let name = question.name();
     let whole = name.clone().append_domain(zone.domain()).ok();
-    match whole.and_then(|whole| zone.addresses(&whole)) {
-        Some(addresses) => typed(
-            question,
-            RecordType::A,
-            || name.clone(),
-            zone,
-            |name| zone.address_records(name, addresses),
-        ),
+    let found = whole
+        .as_ref()
+        .and_then(|whole| Some((whole, zone.addresses(whole)?)));
+    match found {
+        Some((whole, addresses)) => host(question, whole, addresses, || name.clone(), zone),
         None => Verdict::NoName(zone.soa(&Name::root())),
     }
 }

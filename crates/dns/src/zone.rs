@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
-use hickory_proto::rr::rdata::{A, NS, PTR, SOA};
+use hickory_proto::rr::rdata::sshfp::{Algorithm, FingerprintType};
+use hickory_proto::rr::rdata::{A, NS, PTR, SOA, SSHFP};
 use hickory_proto::rr::{Name, RData, Record};
 
 use crate::{NEGATIVE_TTL, TTL};
@@ -21,6 +22,8 @@ pub struct Zone {
     /// Names that exist. Those without an address are there because a longer name is (RFC 8020).
     addresses: HashMap<Name, Vec<Ipv4Addr>>,
     names: HashMap<Ipv4Addr, Name>,
+    /// SHA-256 of the ssh host keys of names.
+    host_keys: HashMap<Name, [u8; 32]>,
 }
 
 impl Zone {
@@ -46,6 +49,7 @@ impl Zone {
             mailbox: below("hostmaster"),
             addresses: HashMap::from([(domain.clone(), Vec::new())]),
             names: HashMap::new(),
+            host_keys: HashMap::new(),
             domain,
         };
         for (name, address) in names {
@@ -60,6 +64,25 @@ impl Zone {
             }
         }
         zone
+    }
+
+    /// Adds what is known of ssh host keys: a label in the domain, the address of that machine, and the
+    /// SHA-256 of its ed25519 key. A key whose name means another address here, or none, is left out.
+    pub fn with_host_keys<N: AsRef<str>>(
+        mut self,
+        keys: impl IntoIterator<Item = (N, Ipv4Addr, [u8; 32])>,
+    ) -> Self {
+        for (label, address, sha256) in keys {
+            let name = self.domain.prepend_label(label.as_ref()).ok();
+            let name = name.map(|name| name.to_lowercase()).filter(|name| {
+                let addresses = self.addresses(name);
+                addresses.is_some_and(|addresses| addresses.contains(&address))
+            });
+            if let Some(name) = name {
+                self.host_keys.insert(name, sha256);
+            }
+        }
+        self
     }
 
     fn insert(&mut self, name: Name, address: Ipv4Addr) {
@@ -109,6 +132,16 @@ impl Zone {
         let record =
             |address: &Ipv4Addr| Record::from_rdata(owner.clone(), TTL, RData::A(A(*address)));
         addresses.iter().map(record).collect()
+    }
+
+    /// The key of an ssh server (RFC 4255): algorithm 4 is ed25519 (RFC 7479), type 2 is SHA-256
+    /// (RFC 6594). `known` is the name in this zone, `owner` how it was asked for.
+    pub(crate) fn host_key_records(&self, owner: &Name, known: &Name) -> Vec<Record> {
+        let record = |sha256: &[u8; 32]| {
+            let print = SSHFP::new(Algorithm::Ed25519, FingerprintType::SHA256, sha256.to_vec());
+            Record::from_rdata(owner.clone(), TTL, RData::SSHFP(print))
+        };
+        self.host_keys.get(known).map(record).into_iter().collect()
     }
 
     pub(crate) fn pointer(&self, owner: &Name, name: &Name) -> Record {

@@ -11,11 +11,11 @@ use model::{BootArguments, RootMode, Stage};
 use rustix::system::RebootCommand;
 
 use crate::download::Download;
+use crate::host_key::{self, HostKey};
 use crate::modules::Modules;
-use crate::overlay::{self, HostKey};
 use crate::report::Reporter;
 use crate::retry::until_done;
-use crate::{client, console, mount, network, say, switch_root};
+use crate::{client, console, mount, network, overlay, say, switch_root};
 
 /// How long a message about a boot that cannot go on stays before the machine restarts.
 const LAST_WORDS: Duration = Duration::from_secs(60);
@@ -146,6 +146,7 @@ fn finish(
         .map_err(|error| format!("leaving the client program in /run: {error}"))
         .inspect_err(told(Stage::Switched))?;
     key.finish();
+    host_key::certify(arguments, &root);
     Ok(root)
 }
 

@@ -112,13 +112,13 @@ pub(crate) fn post(
     path: &str,
     body: &str,
     patience: Patience,
-) -> Result<Head, HttpError> {
+) -> Result<Answer, HttpError> {
     let request = format!(
         "POST {path} HTTP/1.1\r\n{}Content-Type: text/plain\r\nContent-Length: {}\r\n\r\n{body}",
         fields(server),
         body.len(),
     );
-    exchange(server, request.as_bytes(), patience).map(|answer| answer.head)
+    exchange(server, request.as_bytes(), patience)
 }
 
 fn fields(server: SocketAddrV4) -> String {

@@ -20,6 +20,7 @@ mod console;
 mod cpio;
 mod dhcp;
 mod download;
+mod host_key;
 mod http;
 mod lease;
 mod loop_device;

@@ -92,7 +92,7 @@ pub(crate) fn send(arguments: &BootArguments, report: &Report, tries: u32) -> Re
         if attempt > 0 {
             thread::sleep(Duration::from_millis(200) * attempt);
         }
-        match http::post(arguments.http(), &path, &body, PATIENCE) {
+        match http::post(arguments.http(), &path, &body, PATIENCE).map(|answer| answer.head) {
             Ok(head) if (200..300).contains(&head.status) => return Ok(()),
             // The server understood and does not want it: asking again changes nothing.
             Ok(head) if (400..500).contains(&head.status) => {

@@ -5,7 +5,7 @@
 //! `lib -> usr/lib` works as it will after the switch.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -23,6 +23,21 @@ pub(crate) fn into_root(root: &Path, entries: &[Entry<'_>]) -> Result<(), String
     entries.iter().try_for_each(|entry| {
         write(&root, entry).map_err(|error| format!("writing /{}: {error}", entry.path))
     })
+}
+
+/// The text of a file below `root`, with symbolic links followed inside of it; one longer than `max`
+/// bytes is an error.
+pub(crate) fn read(root: &Path, path: &str, max: u64) -> io::Result<String> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(root, flags, Mode::empty())?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let mut text = String::new();
+    let file = File::from(resolve(&root, path, flags)?);
+    file.take(max + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > max {
+        return Err(io::Error::other("it is too long"));
+    }
+    Ok(text)
 }
 
 fn write(root: &OwnedFd, entry: &Entry<'_>) -> io::Result<()> {
@@ -71,18 +86,18 @@ fn write(root: &OwnedFd, entry: &Entry<'_>) -> io::Result<()> {
 /// Opens a folder below the root, making what is missing.
 fn open_folder(root: &OwnedFd, path: &str) -> io::Result<OwnedFd> {
     let path = if path.is_empty() { "." } else { path };
-    match resolve(root, path) {
+    let folder_flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match resolve(root, path, folder_flags) {
         Err(Errno::NOENT) => {}
         other => return Ok(other?),
     }
     let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
     let folder = open_folder(root, parent)?;
     rustix::fs::mkdirat(&folder, name, Mode::from_raw_mode(0o755))?;
-    Ok(resolve(root, path)?)
+    Ok(resolve(root, path, folder_flags)?)
 }
 
-fn resolve(root: &OwnedFd, path: &str) -> rustix::io::Result<OwnedFd> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+fn resolve(root: &OwnedFd, path: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
     let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     loop {
         match rustix::fs::openat2(root, path, flags, Mode::empty(), inside) {

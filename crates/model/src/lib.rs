@@ -6,6 +6,7 @@
 
 mod arch;
 mod boot_arguments;
+mod host_key;
 mod mac;
 mod name;
 mod pci;
@@ -14,6 +15,7 @@ mod stage;
 
 pub use arch::{ClientArch, Firmware};
 pub use boot_arguments::{BootArguments, BootArgumentsError, ClientNetwork, RootMode};
+pub use host_key::{HostKeyRequest, HostKeyRequestError};
 pub use mac::{MacAddr, ParseMacError};
 pub use name::{GenerationId, ImageName, ParseGenerationError, ParseImageNameError};
 pub use pci::{NotPci, PciId};

@@ -4,6 +4,7 @@
 //! GET /status    every client's latest boot      GET /leases    the lease book
 //! GET /links     what is served where            GET /images    what is published
 //! GET /nfs       calls, bytes and times: of each client, of each export, of all
+//! GET /ssh       what makes ssh trust the clients
 //! ```
 
 use std::convert::Infallible;
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 use tracing::{debug, warn};
 
 use crate::daemon::{Daemon, unix_millis};
+use crate::identity;
 use crate::leases::{LeaseStatus, lease_clock, to_record};
 use crate::services::dhcp::Shared;
 use crate::services::nfs::PlaceFigures;
@@ -110,6 +112,7 @@ fn answer(daemon: &Daemon, shared: &Shared, request: &Request<Incoming>) -> Resp
         (&Method::GET, "/leases") => serde_json::to_vec(&leases(shared)),
         (&Method::GET, "/links") => serde_json::to_vec(&links(daemon)),
         (&Method::GET, "/nfs") => serde_json::to_vec(&nfs(daemon)),
+        (&Method::GET, "/ssh") => serde_json::to_vec(&identity::status(daemon)),
         (&Method::GET, "/images") => serde_json::to_vec(&images(daemon)),
         _ => return response(StatusCode::NOT_FOUND, b"{\"error\":\"not found\"}".to_vec()),
     };

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use boot::{Facts, SiteKey, Timelines};
+use boot::{Authority, Facts, SiteKey, Timelines};
 use model::{ClientArch, Firmware, MacAddr, Stage};
 use tracing::{info, warn};
 
@@ -31,6 +31,8 @@ pub struct Daemon {
     pub nfs_counters: Arc<Counters>,
     /// The site's secret.
     pub site_key: SiteKey,
+    /// Signs the clients' ssh host keys.
+    pub authority: Authority,
     /// The interfaces that are served now.
     pub links: ArcSwap<Vec<ServedLink>>,
     /// What happened to each client.
@@ -41,7 +43,12 @@ pub struct Daemon {
 
 impl Daemon {
     /// A daemon that has not begun to serve.
-    pub fn new(config: config::Config, images: Images, site_key: SiteKey) -> Arc<Self> {
+    pub fn new(
+        config: config::Config,
+        images: Images,
+        site_key: SiteKey,
+        authority: Authority,
+    ) -> Arc<Self> {
         let loaders = Loaders::new(&config.loaders);
         let exports = ExportFs::new(HandleKey::new(site_key.0), access(&config));
         exports.publish(images.export());
@@ -53,6 +60,7 @@ impl Daemon {
             nfs_counters: Arc::default(),
             loaders,
             site_key,
+            authority,
             links: ArcSwap::default(),
             timelines: Mutex::new(timelines),
             book,
@@ -140,12 +148,18 @@ impl Daemon {
     /// The DNS servers of a client at this address.
     pub fn dns_for(&self, client: Ipv4Addr) -> Vec<Ipv4Addr> {
         let links = self.links.load();
-        let on_link = links.iter().find(|served| {
-            let host_bits = 32 - u32::from(served.link.prefix_len.min(32));
-            let differ = u32::from(served.link.address) ^ u32::from(client);
-            differ.checked_shr(host_bits).unwrap_or(0) == 0
-        });
+        let on_link = links.iter().find(|served| served.has(client));
         on_link.map(|served| served.dns.clone()).unwrap_or_default()
+    }
+
+    /// Whether nothing speaks against `client` being at `address`. On a link that we serve, the kernel
+    /// has just exchanged packets with that address and knows whose card answers; behind a relay only
+    /// the boot token speaks for a client.
+    pub fn may_be_at(&self, client: MacAddr, address: Ipv4Addr) -> bool {
+        match net::neighbour(address) {
+            Some(found) => found == client,
+            None => !self.links.load().iter().any(|served| served.has(address)),
+        }
     }
 }
 
@@ -188,6 +202,15 @@ pub struct ServedLink {
     pub dns: Vec<Ipv4Addr>,
     /// The TCP port of HTTP.
     pub http_port: u16,
+}
+
+impl ServedLink {
+    /// Whether an address belongs to the link's network.
+    pub fn has(&self, address: Ipv4Addr) -> bool {
+        let host_bits = 32 - u32::from(self.link.prefix_len.min(32));
+        let differ = u32::from(self.link.address) ^ u32::from(address);
+        differ.checked_shr(host_bits).unwrap_or(0) == 0
+    }
 }
 
 fn tell(client: MacAddr, stage: Stage, reached: Option<boot::Reached>, detail: &str) {

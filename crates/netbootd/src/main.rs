@@ -10,6 +10,7 @@ mod cli;
 mod control;
 mod daemon;
 mod export;
+mod identity;
 mod images;
 mod initrd;
 mod leases;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::daemon::Daemon;
+use crate::identity;
 use crate::leases::lease_clock;
 use crate::services::dhcp::Shared;
 use crate::services::dns::{self, Dns};
@@ -43,7 +44,7 @@ pub fn system_dns_servers() -> Vec<Ipv4Addr> {
         .collect()
 }
 
-/// Publishes a new zone whenever the leases' names or the served addresses change, until `stopping`
+/// Publishes a new zone whenever the leases' names, the clients' host keys or the served addresses change, until `stopping`
 /// changes.
 pub async fn follow(
     daemon: Arc<Daemon>,
@@ -73,9 +74,12 @@ pub async fn follow(
                 .collect()
         });
         leases.sort_unstable();
-        if published.as_ref() != Some(&(own.clone(), leases.clone())) {
-            dns.publish(dns::zone(&daemon.config, &own, leases.clone()));
-            published = Some((own, leases));
+        let hosts = identity::hosts(&daemon);
+        let now = (own, hosts, leases);
+        if published.as_ref() != Some(&now) {
+            let (own, hosts, leases) = &now;
+            dns.publish(dns::zone(&daemon.config, own, hosts, leases.clone()));
+            published = Some(now);
             tokio::time::sleep(PAUSE).await;
         }
     }

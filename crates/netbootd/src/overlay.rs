@@ -32,9 +32,7 @@ pub fn render(daemon: &Daemon, client: MacAddr) -> anyhow::Result<Vec<u8>> {
             _ => anyhow::bail!("this client boots no image"),
         },
     };
-    let settings = daemon.config.clients.get(&client);
-    let hostname = settings.and_then(|settings| settings.hostname.clone());
-    let hostname = hostname.unwrap_or_else(|| default_hostname(client));
+    let hostname = hostname(daemon, client);
     let dns = address
         .map(|address| daemon.dns_for(address))
         .unwrap_or_default();
@@ -65,8 +63,14 @@ pub fn render(daemon: &Daemon, client: MacAddr) -> anyhow::Result<Vec<u8>> {
     archive(&boot::overlay::render(&context))
 }
 
-/// A name for a client that has none: stable, and telling which machine it is.
-pub fn default_hostname(client: MacAddr) -> String {
+/// The client's name: the configuration's, else one that is stable and tells which machine it is.
+pub fn hostname(daemon: &Daemon, client: MacAddr) -> String {
+    let settings = daemon.config.clients.get(&client);
+    let configured = settings.and_then(|settings| settings.hostname.clone());
+    configured.unwrap_or_else(|| default_hostname(client))
+}
+
+fn default_hostname(client: MacAddr) -> String {
     let [.., a, b, c] = client.0;
     format!("pc-{a:02x}{b:02x}{c:02x}")
 }

@@ -16,6 +16,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::control;
 use crate::daemon::Daemon;
+use crate::identity;
 use crate::images::{self, Images};
 use crate::leases::{from_record, keep_those_of_running_clients, lease_clock};
 use crate::links;
@@ -71,6 +72,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let key_path = state.join("handle.key");
     let key = store::key::load_or_create(&key_path)
         .with_context(|| format!("the site key {}", key_path.display()))?;
+    let authority = identity::authority(state)?;
     let (images, notes) = Images::open(&config)?;
     notes.iter().for_each(|note| warn!("{note}"));
     images.describe();
@@ -81,7 +83,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         lease_clock(),
     );
     let shared = Shared::new(server, opened.leases);
-    let daemon = Daemon::new(config, images, SiteKey(key));
+    let daemon = Daemon::new(config, images, SiteKey(key), authority);
     let control = control::bind(&daemon.config.control_socket)?;
 
     let (stop, stopping) = watch::channel(false);

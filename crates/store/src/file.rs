@@ -1,7 +1,7 @@
 //! Small files that are replaced as a whole.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -24,6 +24,33 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
+/// The text at `path`; if there is no such file, what `make` gives, written there first as by
+/// [`replace`]. More than `max` bytes are an error.
+pub fn read_or_make(
+    path: &Path,
+    max: u64,
+    make: impl FnOnce() -> io::Result<String>,
+) -> io::Result<String> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let text = make()?;
+            replace(path, text.as_bytes())?;
+            return Ok(text);
+        }
+        Err(error) => return Err(error),
+    };
+    let mut text = String::new();
+    file.take(max + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > max {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the file is too long",
+        ));
+    }
+    Ok(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -36,6 +63,16 @@ mod tests {
         replace(&path, b"second").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"second");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_is_made_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ssh-ca.key");
+        let read = |max, text: &str| read_or_make(&path, max, || Ok(text.to_owned()));
+        assert_eq!(read(9, "first").unwrap(), "first");
+        assert_eq!(read(9, "second").unwrap(), "first");
+        assert!(read(4, "third").is_err());
     }
 
     #[test]

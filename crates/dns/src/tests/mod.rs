@@ -26,6 +26,12 @@ fn zone() -> Zone {
         "Lab.Internal",
         names.map(|(name, octets)| (name, Ipv4Addr::from(octets))),
     )
+    .with_host_keys([
+        ("PC1", Ipv4Addr::new(192, 168, 67, 20), [0xab; 32]),
+        // Somebody else's address, and nobody's name.
+        ("pc1-old", Ipv4Addr::new(192, 168, 67, 21), [1; 32]),
+        ("pc9", Ipv4Addr::new(192, 168, 67, 29), [1; 32]),
+    ])
 }
 
 fn policy(forward: bool) -> Policy {

@@ -39,6 +39,20 @@ fn firmware_may_leave_the_domain_away() {
 }
 
 #[test]
+fn the_ssh_host_key_of_a_client_is_told() {
+    let record = format!("ok SSHFP 4 2 {}", "ab".repeat(32));
+    assert_eq!(says("pc1.lab.internal", RecordType::SSHFP), record);
+    assert_eq!(says("PC1", RecordType::SSHFP), record);
+    let none = "ok soa:lab.internal.";
+    assert_eq!(says("pc1-old.lab.internal", RecordType::SSHFP), none);
+    assert_eq!(
+        says("pc9.lab.internal", RecordType::SSHFP),
+        "nxdomain soa:lab.internal."
+    );
+    assert!(is_forwarded("example.com", RecordType::SSHFP));
+}
+
+#[test]
 fn an_address_leads_to_its_first_name() {
     assert_eq!(
         says("20.67.168.192.in-addr.arpa", RecordType::PTR),

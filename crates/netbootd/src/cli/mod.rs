@@ -4,6 +4,7 @@ mod check;
 mod client;
 mod image;
 mod leases;
+mod ssh;
 mod status;
 
 use std::path::{Path, PathBuf};
@@ -47,6 +48,8 @@ enum Command {
     Status(status::StatusCommand),
     /// Shows the DHCP leases
     Leases(leases::LeasesCommand),
+    /// Says what makes ssh trust the clients
+    Ssh(ssh::SshCommand),
 }
 
 impl Cli {
@@ -84,6 +87,7 @@ impl Cli {
             ),
             Command::Status(command) => status::run(&command, &loaded.config.control_socket),
             Command::Leases(command) => leases::run(&command, &loaded.config.control_socket),
+            Command::Ssh(command) => ssh::run(&command, &loaded.config.control_socket),
         }
     }
 }

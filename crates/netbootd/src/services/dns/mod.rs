@@ -7,7 +7,7 @@
 //! let dns = Dns::new(&config.dns.upstreams, &own_addresses);   // once
 //! tasks.spawn(watch_upstreams(dns.clone(), stopping));         // once: follows /etc/resolv.conf
 //! dns.serve_network(link.address, link.prefix_len);            // each link, each relayed subnet
-//! dns.publish(zone(&config, &own_addresses, leases));          // whenever a lease changes
+//! dns.publish(zone(&config, &own_addresses, &hosts, leases));  // whenever a lease or a host key changes
 //! tasks.spawn(serve(dns.clone(), udp, tcp, stopping));         // each link: port 53 of its address
 //! ```
 //!
@@ -32,6 +32,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
+use boot::HostIdentity;
 use dns::{Decision, Forward, Policy, Transport, Zone, answer};
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
@@ -232,11 +233,12 @@ fn resolver(servers: &[IpAddr]) -> Result<TokioResolver, NetError> {
 /// calling itself so (the first configures web browsers).
 const NOT_FROM_CLIENTS: &[&str] = &["wpad", "isatap", "localhost", "netbootd"];
 
-/// All names: our own first, then those of the configuration, then the leases'. A lease cannot take a
-/// name that the configuration gives to somebody else.
+/// All names: our own first, then those of the configuration, then those of clients that booted and
+/// have an ssh host key, then the leases'. A lease cannot take a name that is somebody else's already.
 pub fn zone(
     config: &config::Config,
     own: &[Ipv4Addr],
+    hosts: &[HostIdentity],
     leases: impl IntoIterator<Item = (String, Ipv4Addr)>,
 ) -> Zone {
     let mut names: Vec<(String, Ipv4Addr)> = own
@@ -258,6 +260,11 @@ pub fn zone(
     let suffix = format!(".{}", config.dns.domain);
     let label = |name: &str| name.strip_suffix(&suffix).unwrap_or(name).to_owned();
     let mut taken: HashSet<String> = names.iter().map(|(name, _)| label(name)).collect();
+    for host in hosts {
+        if taken.insert(host.hostname.clone()) {
+            names.push((host.hostname.clone(), host.address));
+        }
+    }
     for (name, address) in leases {
         let name = name.to_ascii_lowercase();
         let reserved = NOT_FROM_CLIENTS.contains(&name.as_str());
@@ -265,7 +272,10 @@ pub fn zone(
             names.push((name, address));
         }
     }
-    Zone::build(&config.dns.domain, names)
+    let keys = hosts
+        .iter()
+        .map(|host| (&host.hostname, host.address, host.key.sha256()));
+    Zone::build(&config.dns.domain, names).with_host_keys(keys)
 }
 
 /// Chooses the upstreams again when `/etc/resolv.conf` changes, until `shutdown` changes: at boot it
@@ -425,7 +435,7 @@ mod tests {
         );
         let leases = ["NAS", "netbootd", "pc1", "wpad", "pc7"]
             .map(|name| (name.to_owned(), Ipv4Addr::new(10, 0, 0, 66)));
-        let zone = zone(&config, &[Ipv4Addr::new(10, 0, 0, 1)], leases);
+        let zone = zone(&config, &[Ipv4Addr::new(10, 0, 0, 1)], &[], leases);
         let last = |name: &str| find(&zone, name).map(|address| address.octets()[3]);
         assert_eq!(
             [last("nas"), last("netbootd"), last("pc1")],

@@ -6,6 +6,7 @@
 //! GET  /images/<name>/<generation>/{vmlinuz,initrd.img,root.squashfs}
 //! GET  /images/<name>/<generation>/initrd.img?card=…      with the drivers of one card alone
 //! GET  /client/<mac>/overlay.cpio?token=…                 what makes this client different
+//! POST /client/<mac>/host-key                             signs its ssh host key
 //! POST /client/<mac>/report                               how far it has come
 //! ```
 //!

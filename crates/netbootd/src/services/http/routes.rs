@@ -14,11 +14,9 @@ use super::connection::Handler;
 use super::range::{Part, part};
 use super::request::{Method, Request};
 use crate::daemon::{Daemon, unix_seconds};
+use crate::identity::{self, TOKEN_LIFE};
 use crate::overlay;
 use crate::slice::Slice;
-
-/// A token unlocks the overlay for this long, in seconds.
-const TOKEN_LIFE: u64 = 300;
 
 pub(super) struct Routes<'a> {
     pub(super) daemon: &'a Daemon,
@@ -35,7 +33,8 @@ impl Handler for Routes<'_> {
         let path: Vec<&str> = request.path.split('/').collect();
         let answer = match (request.method, path.as_slice()) {
             (Method::Post, ["client", mac, "report"]) => self.report(mac, peer, body),
-            (Method::Post, _) => Some(Answer::text(405, "only reports are posted")),
+            (Method::Post, ["client", mac, "host-key"]) => host_key(self.daemon, mac, peer, body),
+            (Method::Post, _) => Some(Answer::text(405, "only reports and host keys are posted")),
             (_, ["boot", script]) => {
                 let mac = script
                     .strip_suffix(".ipxe")
@@ -127,7 +126,7 @@ impl Routes<'_> {
                         facts.image = Some((plan.image.clone(), plan.generation));
                         facts.root = Some(plan.root);
                         facts.token = Some(token);
-                        facts.hostname = plan.hostname.clone().or(facts.hostname.take());
+                        facts.hostname = Some(overlay::hostname(daemon, client));
                     });
                 }
                 let drivers = daemon
@@ -267,6 +266,15 @@ impl Routes<'_> {
         daemon.learn(client, |facts| facts.address = Some(*peer.ip()));
         Some(Answer::no_content())
     }
+}
+
+/// The certificate of a host key that `init` made.
+fn host_key(daemon: &Daemon, mac: &str, peer: SocketAddrV4, body: &[u8]) -> Option<Answer> {
+    let client: MacAddr = mac.parse().ok()?;
+    Some(match identity::certify(daemon, client, *peer.ip(), body) {
+        Ok(text) => Answer::generated("text/plain", text.into_bytes()),
+        Err((status, reason)) => Answer::text(status, &reason),
+    })
 }
 
 /// What `parts` make one behind the other, or the range of it that was asked for.

@@ -1,0 +1,259 @@
+//! The ssh host key: made here at every boot, signed by the server, gone with the machine's memory.
+//!
+//! Only the public key crosses the network. What stays the same over boots is the name in the
+//! certificate, so whoever trusts the server's authority is never asked and never warned.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use model::{BootArguments, HostKeyRequest};
+
+use crate::cpio::{Entry, Kind};
+use crate::http::{self, Patience};
+use crate::{console, say, unpack};
+
+/// The kind of key that every ssh client of the last ten years knows. One is enough, and each
+/// more would cost a boot as long.
+const KEY: &str = "etc/ssh/ssh_host_ed25519_key";
+const CERTIFICATE: &str = "etc/ssh/ssh_host_ed25519_key-cert.pub";
+const KNOWN_HOSTS: &str = "etc/ssh/ssh_known_hosts";
+const DROP_IN: &str = "etc/ssh/sshd_config.d/10-netbootd.conf";
+/// The server's configuration, and where distributions that keep `/etc` empty have theirs.
+const CONFIG: [&str; 2] = ["etc/ssh/sshd_config", "usr/etc/ssh/sshd_config"];
+
+const PATIENCE: Patience = Patience {
+    connect: Duration::from_secs(2),
+    read: Duration::from_secs(3),
+};
+const TRIES: u32 = 3;
+/// Longest answer in bytes: a certificate, and a line with the names of a room.
+const MAX_ANSWER: usize = 256 * 1024;
+/// Longest file of the image that is looked at, in bytes.
+const MAX_FILE: u64 = 1 << 20;
+
+/// An ssh host key being made.
+pub(crate) struct HostKey(Option<Child>);
+
+impl HostKey {
+    /// Starts the image's own `ssh-keygen` when the image has an ssh server and neither it nor
+    /// the overlay brings keys. Images are scrubbed of theirs, because all clients would share
+    /// them.
+    pub(crate) fn start(root: &Path) -> Self {
+        let folder = root.join("etc/ssh");
+        let names = fs::read_dir(&folder).into_iter().flatten().flatten();
+        let has_keys = names
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .any(|name| name.starts_with("ssh_host_") && name.ends_with("_key"));
+        let keygen = root.join("usr/bin/ssh-keygen");
+        let wanted = folder.is_dir() && !has_keys && fs::symlink_metadata(keygen).is_ok();
+        if !wanted {
+            return Self(None);
+        }
+        let child = keygen_command(root).spawn();
+        Self(
+            child
+                .inspect_err(|error| say!("ssh-keygen did not start: {error}"))
+                .ok(),
+        )
+    }
+
+    /// Waits for it. Without a key the machine still boots; only ssh to it does not work.
+    pub(crate) fn finish(self) {
+        let Some(child) = self.0 else { return };
+        match console::patiently("waiting for ssh-keygen", || child.wait_with_output()) {
+            Ok(output) if output.status.success() => {}
+            Ok(output) => say!(
+                "no ssh host key: ssh-keygen ended with {}: {}",
+                output.status,
+                String::from_utf8_lossy(&output.stderr).trim()
+            ),
+            Err(error) => say!("no ssh host key: {error}"),
+        }
+    }
+}
+
+/// This very program, asked to run `ssh-keygen` inside the new root.
+fn keygen_command(root: &Path) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .arg("in-root")
+        .arg(root)
+        .args(["/usr/bin/ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(format!("/{KEY}"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Has the server sign the host key that is there, made now or brought by the overlay, and tells the
+/// image's ssh server. Without it the machine boots all the same, and ssh asks whether to trust it.
+pub(crate) fn certify(arguments: &BootArguments, root: &Path) {
+    let Some(key) = text(root, &format!("{KEY}.pub")) else {
+        return;
+    };
+    let done = ask(arguments, key).and_then(|answer| install(root, &answer));
+    if let Err(reason) = done {
+        say!("no ssh host certificate: {reason}");
+    }
+}
+
+/// The server's answer: the certificate, and the line with which ssh trusts such certificates.
+fn ask(arguments: &BootArguments, key: String) -> Result<String, String> {
+    let path = format!("/client/{}/host-key", arguments.mac.hyphenated());
+    let request = HostKeyRequest {
+        token: arguments.token.clone(),
+        key,
+    };
+    let body = request.render();
+    let mut reason = String::new();
+    for attempt in 0..TRIES {
+        thread::sleep(Duration::from_millis(200) * attempt);
+        let answer = http::post(arguments.http(), &path, &body, PATIENCE);
+        reason = match answer.map(|answer| (answer.head.status, answer.into_body(MAX_ANSWER))) {
+            Ok((200, Ok(body))) => {
+                return String::from_utf8(body).map_err(|_| "the answer is no text".to_owned());
+            }
+            // The server understood and does not want to: asking again changes nothing.
+            Ok((status @ 400..=499, body)) => {
+                let said = body.unwrap_or_default();
+                let said = String::from_utf8_lossy(&said);
+                return Err(format!("the server answered {status}: {}", said.trim()));
+            }
+            Ok((status, Ok(_))) => format!("the server answered {status}"),
+            Ok((_, Err(error))) | Err(error) => error.to_string(),
+        };
+    }
+    Err(format!("{}{path}: {reason}", arguments.http()))
+}
+
+fn install(root: &Path, answer: &str) -> Result<(), String> {
+    let mut lines = answer.lines();
+    let certificate = lines
+        .next()
+        .filter(|line| line.starts_with("ssh-ed25519-cert-v01@openssh.com "))
+        .ok_or("the server's answer is no certificate")?;
+    let mut files = vec![(CERTIFICATE, format!("{certificate}\n"))];
+    if let Some(line) = lines.next() {
+        // So that the clients trust each other as whoever installed the line trusts them.
+        let known = text(root, KNOWN_HOSTS).unwrap_or_default();
+        files.push((KNOWN_HOSTS, with_line(known, line)));
+    }
+    let directive = format!("HostCertificate /{CERTIFICATE}\n");
+    let config = CONFIG
+        .into_iter()
+        .find_map(|path| Some((path, text(root, path)?)));
+    match config {
+        // In front: behind a Match block it would belong to that, and the server would not start.
+        Some((path, config)) if !reads_drop_ins(&config) => {
+            files.push((path, format!("{directive}{config}")));
+        }
+        _ => files.push((DROP_IN, directive)),
+    }
+    let entry = |(path, text): &(&str, String)| -> Result<(), String> {
+        let entry = Entry {
+            path: (*path).to_owned(),
+            kind: Kind::File(text.as_bytes()),
+            mode: 0o644,
+            uid: 0,
+            gid: 0,
+            mtime: 0,
+        };
+        unpack::into_root(root, &[entry])
+    };
+    files.iter().try_for_each(entry)
+}
+
+/// Whether an sshd_config(5) reads the files of `sshd_config.d`, for all connections.
+fn reads_drop_ins(config: &str) -> bool {
+    let lines = config.lines().map(|line| {
+        let mut words = line.trim().splitn(2, [' ', '\t', '=']);
+        let keyword = words.next().unwrap_or_default().to_ascii_lowercase();
+        (keyword, words.next().unwrap_or_default())
+    });
+    lines
+        .take_while(|(keyword, _)| keyword != "match")
+        .any(|(keyword, value)| {
+            keyword == "include" && value.contains("/etc/ssh/sshd_config.d/*.conf")
+        })
+}
+
+fn with_line(mut text: String, line: &str) -> String {
+    if !text.lines().any(|old| old == line) {
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text.push_str(line);
+        text.push('\n');
+    }
+    text
+}
+
+/// A small file of the new root, with symbolic links followed as they will be after the switch.
+fn text(root: &Path, path: &str) -> Option<String> {
+    unpack::read(root, path, MAX_FILE)
+        .inspect_err(|error| {
+            if error.kind() != std::io::ErrorKind::NotFound {
+                say!("/{path}: {error}");
+            }
+        })
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CERT: &str = "ssh-ed25519-cert-v01@openssh.com AAAA pc1";
+
+    fn installed(config: Option<&str>) -> tempfile::TempDir {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("etc/ssh");
+        fs::create_dir_all(&folder).unwrap();
+        if let Some(config) = config {
+            fs::write(folder.join("sshd_config"), config).unwrap();
+        }
+        install(root.path(), &format!("{CERT}\n@cert-authority * key\n")).unwrap();
+        root
+    }
+
+    fn read(root: &tempfile::TempDir, path: &str) -> Option<String> {
+        fs::read_to_string(root.path().join(path)).ok()
+    }
+
+    const DIRECTIVE: &str = "HostCertificate /etc/ssh/ssh_host_ed25519_key-cert.pub\n";
+
+    #[test]
+    fn the_ssh_server_is_told_of_its_certificate() {
+        let config = "# x\nInclude /etc/ssh/sshd_config.d/*.conf\nMatch User bob\n";
+        let root = installed(Some(config));
+        assert_eq!(read(&root, DROP_IN).as_deref(), Some(DIRECTIVE));
+        assert_eq!(read(&root, CONFIG[0]).as_deref(), Some(config));
+        assert_eq!(read(&root, CERTIFICATE), Some(format!("{CERT}\n")));
+        let known = read(&root, KNOWN_HOSTS);
+        assert_eq!(known.as_deref(), Some("@cert-authority * key\n"));
+    }
+
+    #[test]
+    fn a_configuration_without_drop_ins_gets_the_line_in_front() {
+        for config in [
+            "Port 22\nMatch User bob\n",
+            "#Include /etc/ssh/sshd_config.d/*.conf\n",
+            "Match all\nInclude /etc/ssh/sshd_config.d/*.conf\n",
+        ] {
+            let root = installed(Some(config));
+            assert_eq!(read(&root, CONFIG[0]), Some(format!("{DIRECTIVE}{config}")));
+            assert_eq!(read(&root, DROP_IN), None);
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_no_certificate_changes_nothing() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(install(root.path(), "<html>\n").is_err());
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+    }
+}

@@ -1,0 +1,261 @@
+//! Who a client is to whoever logs in to it: host certificates, and what trusts them.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use anyhow::Context;
+use boot::{Authority, HostIdentity, HostKey, NotSigned, known_hosts};
+use model::{HostKeyRequest, MacAddr};
+use serde::{Deserialize, Serialize};
+use tracing::{error, info, warn};
+
+use crate::daemon::{Daemon, unix_millis, unix_seconds};
+use crate::overlay;
+
+/// A token signs a key for this long, in seconds, as it unlocks the overlay.
+pub const TOKEN_LIFE: u64 = 300;
+/// Longest private key that is read, in bytes; ours has 400.
+const MAX_KEY: u64 = 16 << 10;
+/// The name of a client that the configuration does not name, as a pattern.
+const UNNAMED: &str = "pc-??????";
+
+/// The authority of this state folder: `ssh-ca.key`, made at the first start. An operator's own
+/// ed25519 key may be put in its place.
+pub fn authority(state_dir: &Path) -> anyhow::Result<Authority> {
+    let path = state_dir.join("ssh-ca.key");
+    let make = || {
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed).map_err(std::io::Error::other)?;
+        let made = Authority::from_seed(&seed).to_openssh();
+        made.map_err(std::io::Error::other)
+    };
+    let read = || -> anyhow::Result<Authority> {
+        let text = store::file::read_or_make(&path, MAX_KEY, make)?;
+        Ok(Authority::from_openssh(&text)?)
+    };
+    read().with_context(|| {
+        format!(
+            "the key {} that signs the clients' ssh host keys (remove it for a new one; then \
+             `netbootd ssh known-hosts` prints another line)",
+            path.display()
+        )
+    })
+}
+
+/// Signs the host key that a booting client made. The answer is the certificate and the line of
+/// `known_hosts`, so that the clients trust each other; or a status and the reason.
+pub fn certify(
+    daemon: &Daemon,
+    client: MacAddr,
+    address: Ipv4Addr,
+    body: &[u8],
+) -> Result<String, (u16, String)> {
+    let request = HostKeyRequest::parse(body).map_err(|error| (400, error.to_string()))?;
+    let age = daemon
+        .site_key
+        .token_age(&request.token, client, address, unix_seconds());
+    let not_good = || (403, "this token is not good (any more)".to_owned());
+    if age.is_none_or(|age| age > TOKEN_LIFE) {
+        warn!(%client, %address, "someone asked for a host certificate with a token that is not good (any more)");
+        return Err(not_good());
+    }
+    if !daemon.may_be_at(client, address) {
+        warn!(%client, %address, "ANOTHER CARD asked for this client's host certificate: it is refused. Either that machine poses as the client, or a switch answers ARP in its place");
+        return Err((403, "this is not that client's card".to_owned()));
+    }
+    let key = HostKey::parse(&request.key).map_err(|error| (400, error.to_string()))?;
+    let host = HostIdentity {
+        key,
+        hostname: overlay::hostname(daemon, client),
+        address,
+    };
+    let claimed = {
+        let mut timelines = daemon.timelines();
+        timelines.claim_host_key(unix_millis(), client, &request.token, host.clone())
+    };
+    let boot = claimed.map_err(|refused| match refused {
+        NotSigned::Spent => {
+            warn!(%client, %address, "someone asked for a host certificate with a token that was spent");
+            not_good()
+        }
+        NotSigned::OtherKey(first) => {
+            error!(
+                %client, %address, signed = first.fingerprint(), refused = host.key.fingerprint(),
+                "A SECOND HOST KEY for the same boot is refused: one of the two is not this client's. Do not trust this machine before it has booted again"
+            );
+            (409, "another key was signed for this boot".to_owned())
+        }
+    })?;
+    let signed = sign(daemon, client, boot, &host);
+    signed.map_err(|error| {
+        warn!(%client, "the host key cannot be signed: {error:#}");
+        (
+            500,
+            "the key cannot be signed; the server's log says why".to_owned(),
+        )
+    })
+}
+
+fn sign(
+    daemon: &Daemon,
+    client: MacAddr,
+    boot: u64,
+    host: &HostIdentity,
+) -> anyhow::Result<String> {
+    let mut nonce = [0; 32];
+    getrandom::fill(&mut nonce)?;
+    let domain = &daemon.config.dns.domain;
+    let now = unix_seconds();
+    let certificate = daemon
+        .authority
+        .certify(client, boot, host, domain, nonce, now)?;
+    let key = host.key.fingerprint();
+    info!(%client, boot, hostname = host.hostname, key, "signed its ssh host key");
+    Ok(format!("{certificate}\n{}\n", known_hosts_line(daemon)))
+}
+
+/// The host keys of the clients as they are now, by name.
+pub fn hosts(daemon: &Daemon) -> Vec<HostIdentity> {
+    let mut hosts = daemon.timelines().hosts();
+    hosts.sort_by(|a, b| (&a.hostname, a.address).cmp(&(&b.hostname, b.address)));
+    hosts
+}
+
+/// What the control API says about ssh.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct SshStatus {
+    /// The clients' domain; whose line of `known_hosts` is ours.
+    pub domain: String,
+    /// The line of `known_hosts`.
+    pub known_hosts: String,
+}
+
+/// See [`SshStatus`].
+pub fn status(daemon: &Daemon) -> SshStatus {
+    SshStatus {
+        domain: daemon.config.dns.domain.clone(),
+        known_hosts: known_hosts_line(daemon),
+    }
+}
+
+fn known_hosts_line(daemon: &Daemon) -> String {
+    let config = &daemon.config;
+    let configured = config.clients.values();
+    let mut names: Vec<String> = configured
+        .filter_map(|client| client.hostname.clone())
+        .collect();
+    names.extend(hosts(daemon).into_iter().map(|host| host.hostname));
+    names.retain(|name| !is_unnamed(name));
+    names.sort();
+    names.push(UNNAMED.to_owned());
+    let links = daemon.links.load();
+    let served = links
+        .iter()
+        .map(|served| (served.link.address, served.link.prefix_len));
+    let relayed = config
+        .subnets
+        .iter()
+        .map(|subnet| (subnet.network, subnet.prefix_len));
+    let networks: Vec<(Ipv4Addr, u8)> = served.chain(relayed).collect();
+    known_hosts::line(
+        &daemon.authority.public(),
+        &config.dns.domain,
+        names,
+        &networks,
+    )
+}
+
+/// Whether [`UNNAMED`] matches this name.
+fn is_unnamed(name: &str) -> bool {
+    name.len() == UNNAMED.len() && name.starts_with("pc-")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::images::Images;
+
+    #[test]
+    fn the_authority_is_made_once_and_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = authority(folder.path()).unwrap();
+        assert_eq!(authority(folder.path()).unwrap().public(), first.public());
+        let path = folder.path().join("ssh-ca.key");
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        std::fs::write(&path, "no key").unwrap();
+        let error = format!("{:#}", authority(folder.path()).unwrap_err());
+        assert!(error.contains("ssh-ca.key"), "{error}");
+    }
+
+    const PC: MacAddr = MacAddr([0x52, 0x54, 0, 1, 2, 3]);
+    const ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 20);
+
+    fn daemon(state: &Path) -> Arc<Daemon> {
+        let text = format!("state_dir = {state:?}\n[clients.\"{PC}\"]\nhostname = \"pc1\"\n");
+        let loaded = config::load_text("lab.toml", &text, &config::LoadOptions::default());
+        let config = loaded.unwrap_or_else(|errors| panic!("{errors}")).config;
+        let (images, _) = Images::open(&config).unwrap();
+        let authority = authority(state).unwrap();
+        Daemon::new(config, images, boot::SiteKey([7; 16]), authority)
+    }
+
+    /// What a client at `address` is told, asking with a token made `age` seconds ago.
+    fn ask(daemon: &Daemon, address: Ipv4Addr, age: u64, key: u8) -> Result<String, u16> {
+        let now = unix_seconds() - age;
+        let request = HostKeyRequest {
+            token: daemon.site_key.boot_token(PC, ADDRESS, now),
+            key: Authority::from_seed(&[key; 32]).public(),
+        };
+        let said = certify(daemon, PC, address, request.render().as_bytes());
+        said.map_err(|(status, _)| status)
+    }
+
+    #[test]
+    fn a_booting_client_gets_one_key_signed() {
+        let folder = tempfile::tempdir().unwrap();
+        let daemon = daemon(folder.path());
+        let said = ask(&daemon, ADDRESS, 0, 1).unwrap();
+        let (certificate, known) = said.split_once('\n').unwrap();
+        assert!(certificate.starts_with("ssh-ed25519-cert-v01@openssh.com "));
+        assert_eq!(known.trim_end(), known_hosts_line(&daemon));
+        assert!(known.starts_with("@cert-authority *.lab.internal,pc1,pc-?????? ssh-ed25519 "));
+        assert!(
+            ask(&daemon, ADDRESS, 1, 1).is_ok(),
+            "the answer may get lost"
+        );
+        assert_eq!(ask(&daemon, ADDRESS, 0, 2), Err(409));
+        assert_eq!(hosts(&daemon).len(), 1);
+        daemon.reached(PC, model::Stage::Switched, "");
+        assert_eq!(ask(&daemon, ADDRESS, 0, 1), Err(403));
+    }
+
+    #[test]
+    fn a_token_of_another_address_or_an_old_one_signs_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let daemon = daemon(folder.path());
+        let elsewhere = Ipv4Addr::new(198, 51, 100, 21);
+        assert_eq!(ask(&daemon, elsewhere, 0, 1), Err(403));
+        assert_eq!(ask(&daemon, ADDRESS, TOKEN_LIFE + 2, 1), Err(403));
+        let bad = certify(&daemon, PC, ADDRESS, b"token=1").unwrap_err();
+        assert_eq!(bad.0, 400);
+        assert!(hosts(&daemon).is_empty());
+    }
+
+    #[test]
+    fn host_keys_are_known_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let before = daemon(folder.path());
+        before.reached(PC, model::Stage::Script, "");
+        before.learn(PC, |facts| {
+            facts.image = Some(("demo".parse().unwrap(), model::GenerationId([7; 16])));
+        });
+        ask(&before, ADDRESS, 0, 1).unwrap();
+        before.reached(PC, model::Stage::Switched, "");
+        assert_eq!(hosts(&daemon(folder.path())), hosts(&before));
+        assert_eq!(hosts(&before)[0].hostname, "pc1");
+    }
+}

@@ -1,0 +1,185 @@
+//! A machine is known to whoever logs in to it, whatever key it made at this boot.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Result, bail, ensure};
+use integration::subject::netbootd;
+use integration::{
+    Card, Client, Firmware, Lab, Machine, Server, Setup, in_lab, ran, roots, succeed, until,
+};
+
+/// Several times what a boot of the whole system takes on one busy core.
+const LIMIT: Duration = Duration::from_secs(420);
+const PERSON: std::net::Ipv4Addr = std::net::Ipv4Addr::new(192, 168, 67, 200);
+
+/// A person's workstation on the link: asks our DNS, and has a key to log in with.
+struct Person<'a> {
+    lab: &'a Lab,
+    client: Client,
+    key: PathBuf,
+}
+
+impl<'a> Person<'a> {
+    fn new(lab: &'a Lab) -> Result<Self> {
+        let client = lab.client()?;
+        client.set_address(PERSON)?;
+        let resolv = lab.folder().join("resolv.conf");
+        let text = format!("search lab.internal\nnameserver {}\n", Lab::SERVER);
+        std::fs::write(&resolv, text)?;
+        let mut mount = client.command("mount")?;
+        succeed(mount.arg("--bind").arg(&resolv).arg("/etc/resolv.conf"))?;
+        let key = lab.folder().join("key");
+        keygen(lab, &key)?;
+        Ok(Self { lab, client, key })
+    }
+
+    fn public_key(&self) -> Result<String> {
+        let text = std::fs::read_to_string(self.key.with_extension("pub"))?;
+        Ok(text.trim().to_owned())
+    }
+
+    /// ssh that trusts what is in `known_hosts`, and nothing else.
+    fn ssh(&self, host: &str, known_hosts: &Path, words: &str) -> Result<Command> {
+        let mut ssh = self.client.command("ssh")?;
+        ssh.args(["-F", "none", "-i"]).arg(&self.key);
+        for option in [
+            "BatchMode=yes",
+            "ConnectTimeout=20",
+            "StrictHostKeyChecking=yes",
+            "GlobalKnownHostsFile=/dev/null",
+            &format!("UserKnownHostsFile={}", known_hosts.display()),
+        ] {
+            ssh.args(["-o", option]);
+        }
+        ssh.arg(format!("alice@{host}")).arg(words);
+        Ok(ssh)
+    }
+
+    /// Logs in, waiting for the ssh server to come up; nothing may be asked or warned of.
+    fn logs_in(&self, host: &str, known_hosts: &Path, words: &str) -> Result<String> {
+        until(Duration::from_secs(120), &format!("ssh to {host}"), || {
+            let tried = ran(&mut self.ssh(host, known_hosts, words)?)?;
+            let waits = ["refused", "timed out", "not known", "resolve", "closed"];
+            match tried.code {
+                Some(0) => {
+                    ensure!(tried.errors.is_empty(), "ssh says: {}", tried.errors);
+                    Ok(Some(tried.text))
+                }
+                _ if waits.iter().any(|wait| tried.errors.contains(wait)) => Ok(None),
+                _ => bail!("ssh {host}: {}", tried.everything()),
+            }
+        })
+    }
+}
+
+fn keygen(lab: &Lab, file: &Path) -> Result<()> {
+    let mut keygen = lab.command("ssh-keygen")?;
+    succeed(
+        keygen
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(file),
+    )
+    .map(|_| ())
+}
+
+/// The type 2 record of `ssh-keygen -r` for this public key, as dig writes its data.
+fn expected_sshfp(lab: &Lab, public: &str) -> Result<String> {
+    let file = lab.folder().join("host.pub");
+    std::fs::write(&file, public)?;
+    let mut keygen = lab.command("ssh-keygen")?;
+    let said = succeed(keygen.args(["-r", "pc01", "-f"]).arg(&file))?.text;
+    let record = said.lines().find_map(|line| line.split_once("SSHFP 4 2 "));
+    Ok(record
+        .map(|(_, data)| format!("42{data}"))
+        .unwrap_or_default())
+}
+
+fn sshfp(person: &Person<'_>, name: &str) -> Result<String> {
+    let mut dig = person.client.command("dig")?;
+    let said = succeed(dig.args(["+short", "SSHFP", name]))?.text;
+    Ok(said.split_whitespace().collect::<String>().to_lowercase())
+}
+
+/// One boot of the machine. Returns its public host key.
+fn one_boot(
+    person: &Person<'_>,
+    plug: &(String, String),
+    known_hosts: &Path,
+    strangers: &Path,
+) -> Result<String> {
+    let lab = person.lab;
+    let mut machine = Machine::plugged_in(lab, Firmware::Bios, Card::Virtio, 1024, plug.clone())?;
+    machine.until_says(&["login:"], LIMIT)?;
+    machine.console.must_not_say("no ssh host certificate")?;
+
+    let public = person.logs_in("pc01", known_hosts, "cat /etc/ssh/ssh_host_ed25519_key.pub")?;
+    let address = person.logs_in("pc01.lab.internal", known_hosts, "hostname -I")?;
+    let address = address.split_whitespace().next().unwrap_or_default();
+    let said = person.logs_in(address, known_hosts, "hostname")?;
+    ensure!(said.trim() == "pc01", "logged in to {said:?}");
+
+    // That it was the certificate: another authority is not believed.
+    let tried = ran(&mut person.ssh("pc01", strangers, "true")?)?;
+    ensure!(
+        tried.code == Some(255) && tried.errors.contains("Host key verification failed"),
+        "with another authority's line: {}",
+        tried.everything()
+    );
+    let want = expected_sshfp(lab, &public)?;
+    ensure!(want.len() == 66, "ssh-keygen -r says {want:?}");
+    for name in ["pc01.lab.internal", "pc01"] {
+        let told = sshfp(person, name)?;
+        ensure!(told == want, "dig SSHFP {name}: {told}, ssh-keygen: {want}");
+    }
+    // The clients trust each other as the person trusts them.
+    let on_client = person.logs_in("pc01", known_hosts, "cat /etc/ssh/ssh_known_hosts")?;
+    let line = std::fs::read_to_string(known_hosts)?;
+    ensure!(
+        on_client == line,
+        "on the client: {on_client:?}, here: {line:?}"
+    );
+    Ok(public)
+}
+
+#[test]
+fn ssh_never_asks_about_a_machine_and_never_warns() {
+    in_lab(|lab| {
+        let person = Person::new(lab)?;
+        let plug = lab.tap()?;
+        let public = person.public_key()?;
+        let full = roots::full()?;
+        let setup = Setup {
+            image: Some(&full),
+            kernel_arguments: "quiet",
+            user: Some(("alice", &public)),
+            config: &format!("[clients.{:?}]\nhostname = \"pc01\"\n", plug.1),
+            ..Setup::default()
+        };
+        let mut server = Server::netbootd(lab, &setup)?;
+
+        let known_hosts = lab.folder().join("ssh_known_hosts");
+        let mut install = netbootd::command(lab, &["ssh", "known-hosts", "--install", "--file"])?;
+        install.arg(&known_hosts).arg("--config");
+        succeed(install.arg(lab.folder().join("netbootd.toml")))?;
+        let line = std::fs::read_to_string(&known_hosts)?;
+        ensure!(
+            line.lines().count() == 1 && line.starts_with("@cert-authority *.lab.internal,"),
+            "{line:?}"
+        );
+        let strangers = lab.folder().join("strangers");
+        keygen(lab, &strangers)?;
+        let stranger = std::fs::read_to_string(strangers.with_extension("pub"))?;
+        std::fs::write(&strangers, format!("@cert-authority * {stranger}"))?;
+
+        let first = one_boot(&person, &plug, &known_hosts, &strangers)?;
+        let second = one_boot(&person, &plug, &known_hosts, &strangers)?;
+        ensure!(first != second, "the key outlived the boot: {first}");
+        ensure!(
+            std::fs::read_to_string(&known_hosts)? == line,
+            "ssh has written into known_hosts"
+        );
+        server.must_run()
+    });
+}
