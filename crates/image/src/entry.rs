@@ -75,7 +75,7 @@ pub struct Xattr {
 
 /// The bytes of a regular file. Read in order; now and then from the beginning again, to see whether the
 /// image holds them already or a package ships them.
-pub trait Content {
+pub trait Content: Send {
     /// Fills the front of `buf` with the bytes at `offset` and answers how many there were; 0 is the end.
     ///
     /// # Errors

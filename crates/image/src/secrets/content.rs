@@ -1,9 +1,8 @@
 //! A file's content that is looked at while somebody else reads it.
 
-use std::cell::RefCell;
 use std::io;
 use std::ops::Range;
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use md5::{Digest, Md5};
 
@@ -13,18 +12,21 @@ use crate::entry::Content;
 
 /// A file in which something was found.
 pub(super) struct Hit {
+    /// How many files came before it.
+    pub(super) number: u64,
     pub(super) path: Vec<u8>,
     pub(super) what: &'static str,
     /// Of the whole file; `None` when it could not be read again.
     pub(super) md5: Option<packages::Md5>,
 }
 
-/// Where hits go. Everything happens on the thread that reads.
-pub(super) type Hits = Rc<RefCell<Vec<Hit>>>;
+/// Where hits go, from whichever thread reads.
+pub(super) type Hits = Arc<Mutex<Vec<Hit>>>;
 
 /// Passes a file's bytes on and looks at them; says what it found when it is dropped, which is when the
 /// file has been read.
 pub(super) struct Watched {
+    number: u64,
     path: Vec<u8>,
     size: u64,
     inner: Box<dyn Content>,
@@ -33,13 +35,20 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    pub(super) fn new(path: &[u8], size: u64, inner: Box<dyn Content>, hits: &Hits) -> Self {
+    pub(super) fn new(
+        number: u64,
+        path: &[u8],
+        size: u64,
+        inner: Box<dyn Content>,
+        hits: &Hits,
+    ) -> Self {
         Self {
+            number,
             look: Look::new(path, size),
             path: path.to_vec(),
             size,
             inner,
-            hits: Rc::clone(hits),
+            hits: Arc::clone(hits),
         }
     }
 
@@ -83,7 +92,9 @@ impl Drop for Watched {
     fn drop(&mut self) {
         if let Some(what) = self.look.finish() {
             let md5 = self.md5();
-            self.hits.borrow_mut().push(Hit {
+            let mut hits = self.hits.lock().unwrap_or_else(PoisonError::into_inner);
+            hits.push(Hit {
+                number: self.number,
                 path: std::mem::take(&mut self.path),
                 what,
                 md5,

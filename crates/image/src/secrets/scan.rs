@@ -1,6 +1,6 @@
 //! The scan: entries pass through, what is in them is written down.
 
-use std::rc::Rc;
+use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::content::{Hits, Watched};
@@ -27,7 +27,18 @@ pub struct Scan<'a, I> {
     packages: Option<Packages>,
     allowed: Vec<Pattern>,
     hits: Hits,
-    found: Found,
+    /// Files that have passed.
+    files: u64,
+    found: Listed,
+}
+
+/// [`Found`], each secret with its file's number: threads find in any order.
+#[derive(Default)]
+struct Listed {
+    refused: Vec<(u64, Secret)>,
+    allowed: Vec<(u64, Secret)>,
+    public: u64,
+    more: u64,
 }
 
 impl<'a, I> Scan<'a, I>
@@ -42,8 +53,9 @@ where
             tree,
             packages: None,
             allowed,
-            hits: Rc::default(),
-            found: Found::default(),
+            hits: Hits::default(),
+            files: 0,
+            found: Listed::default(),
         }
     }
 
@@ -95,7 +107,12 @@ where
     /// When the packages' checksums cannot be read.
     pub fn finish(mut self) -> Result<Found, source::Error> {
         self.judge()?;
-        Ok(self.found)
+        Ok(Found {
+            refused: sorted(self.found.refused),
+            allowed: sorted(self.found.allowed),
+            public: self.found.public,
+            more: self.found.more,
+        })
     }
 
     /// The next entry, with an eye on its content.
@@ -107,14 +124,22 @@ where
         {
             let nothing: Box<dyn Content> = Box::new(Vec::new());
             let inner = std::mem::replace(content, nothing);
-            *content = Box::new(Watched::new(&entry.path, *size, inner, &self.hits));
+            *content = Box::new(Watched::new(
+                self.files,
+                &entry.path,
+                *size,
+                inner,
+                &self.hits,
+            ));
+            self.files += 1;
         }
         Some(entry)
     }
 
     /// Decides about the hits of the files that have been read.
     fn judge(&mut self) -> Result<(), source::Error> {
-        for hit in self.hits.take() {
+        let hits = std::mem::take(&mut *self.hits.lock().unwrap_or_else(PoisonError::into_inner));
+        for hit in hits {
             let packages =
                 match &mut self.packages {
                     Some(packages) => packages,
@@ -142,10 +167,11 @@ where
                 self.found.more += 1;
                 continue;
             }
-            list.push(Secret {
+            let secret = Secret {
                 path: crate::squash::shown(&hit.path),
                 what: hit.what.to_owned(),
-            });
+            };
+            list.push((hit.number, secret));
         }
         Ok(())
     }
@@ -166,4 +192,10 @@ where
             false => Some(Err(source::Error::Secret)),
         }
     }
+}
+
+/// In the order of the source.
+fn sorted(mut secrets: Vec<(u64, Secret)>) -> Vec<Secret> {
+    secrets.sort_by_key(|(number, _)| *number);
+    secrets.into_iter().map(|(_, secret)| secret).collect()
 }

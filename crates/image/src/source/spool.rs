@@ -40,7 +40,7 @@ impl Spool {
             out: BufWriter::with_capacity(BLOCK, nameless(folder)?),
             position: 0,
             raw: vec![0; BLOCK],
-            packed: vec![0; lz4_flex::block::get_maximum_output_size(BLOCK)],
+            packed: vec![0; lz4::block::compress_bound(BLOCK)?],
         })
     }
 
@@ -65,7 +65,7 @@ impl Spool {
         let packed = if hole || raw.iter().all(|byte| *byte == 0) {
             return self.write(0, 0..0);
         } else {
-            lz4_flex::block::compress_into(raw, &mut self.packed).map_err(io::Error::other)?
+            lz4::block::compress_to_buffer(raw, None, false, &mut self.packed)?
         };
         if packed < length {
             self.write(packed as u32, 0..packed)
@@ -141,7 +141,7 @@ impl Spooled {
         } else if word != 0 {
             let mut packed = vec![0; stored];
             self.file.read_exact_at(&mut packed, self.next + 4)?;
-            lz4_flex::block::decompress_into(&packed, &mut self.raw).map_err(io::Error::other)?;
+            lz4::block::decompress_to_buffer(&packed, Some(length as i32), &mut self.raw)?;
         }
         self.next += 4 + stored as u64;
         Ok(())

@@ -7,13 +7,16 @@ use std::io::{self, Read, Seek, Write};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::buffers::Buffers;
 use super::compressor::Compressor;
-use super::dedup::{self, FileKey, Key, Known};
+use super::dedup::{FileKey, Key, Known};
 use super::error::{Error, shown};
 use super::fragment::{Fragment, Fragments};
 use super::output::Output;
 use super::pipeline::Pipeline;
+use super::reads::{Block, Reading, Reads};
 use super::reuse::{List, Previous};
+use super::workers::Workers;
 use crate::entry::Content;
 use crate::progress::Progress;
 
@@ -49,15 +52,6 @@ enum Role {
     Fragment,
 }
 
-/// A block of a file, read.
-struct Block {
-    length: usize,
-    /// Its content; empty for a hole, of which nothing was read.
-    bytes: Vec<u8>,
-    /// `None`: it is all zeros.
-    key: Option<Key>,
-}
-
 pub(super) struct Settings {
     pub(super) block_size: usize,
     pub(super) threads: NonZeroUsize,
@@ -69,13 +63,16 @@ pub(super) struct Blocks<'a, W: Write> {
     progress: &'a dyn Progress,
     stop: &'a AtomicBool,
     output: Output<W>,
+    workers: Workers,
+    reads: Reads,
     pipeline: Pipeline<Tag>,
+    buffers: Buffers,
     fragments: Fragments,
     extents: Vec<Extent>,
     /// For each block of each extent its stored length, with [`STORED`]; 0 is a block of zeros.
     size_words: Vec<u32>,
     known: Known,
-    previous: Option<Previous<'a>>,
+    previous: Option<Previous>,
     list: List,
     /// Files, and their bytes, that were found to be in the image already.
     pub(super) duplicates: u64,
@@ -90,14 +87,18 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
         settings: Settings,
         output: Output<W>,
         make: impl Fn() -> io::Result<Compressor>,
-        previous: Option<Previous<'a>>,
+        previous: Option<Previous>,
         progress: &'a dyn Progress,
         stop: &'a AtomicBool,
     ) -> Result<Self, Error> {
+        let buffers = Buffers::new(settings.block_size);
         Ok(Self {
             list: List::new(output.position()),
             previous,
-            pipeline: Pipeline::start(settings.threads, make).map_err(Error::Compress)?,
+            workers: Workers::start(settings.threads, make).map_err(Error::Compress)?,
+            reads: Reads::new(settings.block_size, buffers.clone()),
+            pipeline: Pipeline::new(buffers.clone()),
+            buffers,
             fragments: Fragments::new(settings.block_size),
             settings,
             progress,
@@ -113,25 +114,33 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
         })
     }
 
-    /// Stores a file of `size` bytes, or finds it.
-    pub(super) fn add(
-        &mut self,
-        path: &[u8],
-        size: u64,
-        content: &mut dyn Content,
-    ) -> Result<ExtentId, Error> {
-        let mut reader = Reader {
-            path,
-            size,
-            content,
-            short: false,
+    /// Whether as many files are being read ahead as may be.
+    pub(super) fn is_full(&self) -> bool {
+        self.reads.is_full(&self.workers)
+    }
+
+    /// Begins to read a file of `size` bytes, which is to be added after those that were announced before.
+    pub(super) fn announce(&mut self, size: u64, content: Box<dyn Content>) {
+        if size > 0 {
+            self.reads.ask(&self.workers, size, content);
+        }
+    }
+
+    /// Stores the file that was announced first of those not yet added, or finds it.
+    pub(super) fn add(&mut self, path: &[u8], size: u64) -> Result<ExtentId, Error> {
+        if size == 0 {
+            return Ok(self.begin(0));
+        }
+        let failed = |cause| Error::Read {
+            path: shown(path),
+            cause,
         };
-        let extent = match size {
-            0 => self.begin(0),
-            _ if size > self.settings.block_size as u64 => self.add_long(&mut reader)?,
-            _ => self.add_short(&mut reader)?,
+        let mut file = self.reads.next(&self.workers).map_err(failed)?;
+        let extent = match size > self.settings.block_size as u64 {
+            true => self.add_long(&mut file, failed)?,
+            false => self.add_short(&mut file)?,
         };
-        if reader.short || reader.content.changed() {
+        if file.changed {
             let text = format!(
                 "{} changed while it was read; the image may hold a mixture",
                 shown(path)
@@ -142,61 +151,93 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
     }
 
     /// A file of at most one block: read it, and only then decide.
-    fn add_short(&mut self, reader: &mut Reader<'_>) -> Result<ExtentId, Error> {
-        let block = self.read(reader, 0)?;
-        let mut key = FileKey::new(reader.size);
-        key.block(block.key.as_ref());
+    fn add_short(&mut self, file: &mut Reading) -> Result<ExtentId, Error> {
+        let mut key = FileKey::new(file.size);
+        for block in &file.blocks {
+            key.block(block.key.as_ref());
+        }
         let key = key.finish();
-        if let Some(extent) = self.found(&key, reader.size) {
-            self.pipeline.recycle(block.bytes);
+        if let Some(extent) = self.found(&key, file.size) {
+            self.forget(file);
             return Ok(extent);
         }
-        let extent = self.begin(reader.size);
-        self.place(extent, block)?;
+        let extent = self.begin(file.size);
+        for block in file.blocks.drain(..) {
+            self.place(extent, block)?;
+        }
         self.known.remember(key, extent);
         Ok(extent)
     }
 
     /// A file of several blocks: stored as it is read, unless one with the same beginning came before.
-    fn add_long(&mut self, reader: &mut Reader<'_>) -> Result<ExtentId, Error> {
-        let mut block = self.read(reader, 0)?;
-        let mut key = FileKey::new(reader.size);
-        key.block(block.key.as_ref());
-        if self.known.seen_beginning(key.clone().finish())
-            && let Some(extent) = self.find_whole(reader, key.clone())?
+    fn add_long(
+        &mut self,
+        file: &mut Reading,
+        failed: impl Fn(io::Error) -> Error,
+    ) -> Result<ExtentId, Error> {
+        let mut key = FileKey::new(file.size);
+        key.block(file.blocks.first().and_then(|block| block.key.as_ref()));
+        if self.known.seen_beginning(key.finish())
+            && let Some(extent) = self.find_whole(file).map_err(&failed)?
         {
-            self.pipeline.recycle(block.bytes);
             return Ok(extent);
         }
-        let extent = self.begin(reader.size);
-        let mut offset = 0;
+        let extent = self.begin(file.size);
+        let mut key = FileKey::new(file.size);
         loop {
-            offset += block.length as u64;
-            self.place(extent, block)?;
-            if offset == reader.size {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(Error::Stopped);
+            }
+            let blocks = std::mem::take(&mut file.blocks);
+            let more = !file.is_done();
+            if more {
+                self.reads.go_on(&self.workers, file.leave());
+            }
+            for block in blocks {
+                key.block(block.key.as_ref());
+                self.place(extent, block)?;
+            }
+            if !more {
                 break;
             }
-            block = self.read(reader, offset)?;
-            key.block(block.key.as_ref());
+            *file = self.reads.came().map_err(&failed)?;
         }
         self.known.remember(key.finish(), extent);
         Ok(extent)
     }
 
-    /// Reads the rest of a file, whose first block is in `key`, only to see whether the image holds it.
-    fn find_whole(
-        &mut self,
-        reader: &mut Reader<'_>,
-        mut key: FileKey,
-    ) -> Result<Option<ExtentId>, Error> {
-        let mut offset = self.settings.block_size as u64;
-        while offset < reader.size {
-            let block = self.read(reader, offset)?;
+    /// Reads the rest of a file, whose first piece is there, only to see whether the image holds it. If not, the
+    /// file is as it was.
+    fn find_whole(&mut self, file: &mut Reading) -> io::Result<Option<ExtentId>> {
+        let first = std::mem::take(&mut file.blocks);
+        let end = file.offset;
+        let mut key = FileKey::new(file.size);
+        for block in &first {
             key.block(block.key.as_ref());
-            offset += block.length as u64;
-            self.pipeline.recycle(block.bytes);
         }
-        Ok(self.found(&key.finish(), reader.size))
+        file.again = true;
+        while !file.is_done() && !self.stop.load(Ordering::Relaxed) {
+            self.reads.go_on(&self.workers, file.leave());
+            *file = self.reads.came()?;
+            for block in &file.blocks {
+                key.block(block.key.as_ref());
+            }
+            self.forget(file);
+        }
+        file.blocks = first;
+        if let Some(extent) = self.found(&key.finish(), file.size) {
+            self.forget(file);
+            return Ok(Some(extent));
+        }
+        file.again = false;
+        file.offset = end;
+        Ok(None)
+    }
+
+    fn forget(&self, file: &mut Reading) {
+        for block in file.blocks.drain(..) {
+            self.buffers.recycle(block.bytes);
+        }
     }
 
     fn found(&mut self, key: &Key, size: u64) -> Option<ExtentId> {
@@ -237,7 +278,7 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
             bytes.resize(length, 0);
             let fragment = self.fragments.append(&bytes, key.as_ref());
             self.extents[id as usize].fragment = Some(fragment);
-            self.pipeline.recycle(bytes);
+            self.buffers.recycle(bytes);
             return Ok(());
         }
         extent.count += 1;
@@ -248,12 +289,12 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
             return self.submit(bytes, Tag { key, role });
         }
         extent.sparse += length as u64;
-        self.pipeline.recycle(bytes);
+        self.buffers.recycle(bytes);
         Ok(())
     }
 
     fn close_fragment(&mut self) -> Result<(), Error> {
-        match self.fragments.close(|| self.pipeline.buffer()) {
+        match self.fragments.close(|| self.buffers.empty()) {
             Some((bytes, key)) => {
                 let role = Role::Fragment;
                 self.submit(bytes, Tag { key, role })
@@ -263,33 +304,26 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
     }
 
     fn submit(&mut self, raw: Vec<u8>, tag: Tag) -> Result<(), Error> {
-        while self.pipeline.is_full() {
+        while self.pipeline.is_full(&self.workers) {
             self.commit()?;
         }
         self.stored += 1;
-        if let Some(previous) = &self.previous {
-            let mut stored = self.pipeline.buffer();
-            if let Some(compressed) = previous.read(&tag.key, &mut stored) {
-                self.reused += 1;
-                self.pipeline.recycle(raw);
-                self.pipeline.submit_ready(stored, compressed, tag);
-                return Ok(());
-            }
-            self.pipeline.recycle(stored);
-        }
-        self.pipeline.submit(raw, tag).map_err(Error::Compress)
+        let stored = self.previous.as_ref().and_then(|it| it.find(&tag.key));
+        self.pipeline.submit(&self.workers, raw, stored, tag);
+        Ok(())
     }
 
     /// Writes the oldest block in flight; `false` when there is none.
     fn commit(&mut self) -> Result<bool, Error> {
-        let Some(block) = self.pipeline.take().map_err(Error::Compress)? else {
+        let Some((tag, block)) = self.pipeline.take().map_err(Error::Compress)? else {
             return Ok(false);
         };
+        self.reused += u64::from(block.reused);
         let start = self.output.position();
         let flag = if block.compressed { 0 } else { STORED };
         let size_word = block.bytes.len() as u32 | flag;
-        self.list.push(&block.tag.key, size_word, &block.bytes);
-        match block.tag.role {
+        self.list.push(&tag.key, size_word, block.crc);
+        match tag.role {
             Role::Fragment => self.fragments.written(start, size_word),
             Role::Data { extent, word } => {
                 self.size_words[word as usize] = size_word;
@@ -300,20 +334,8 @@ impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
             }
         }
         self.output.write(&block.bytes).map_err(Error::Write)?;
-        self.pipeline.recycle(block.bytes);
+        self.buffers.recycle(block.bytes);
         Ok(true)
-    }
-
-    /// Reads the block at `offset`.
-    fn read(&mut self, reader: &mut Reader<'_>, offset: u64) -> Result<Block, Error> {
-        if self.stop.load(Ordering::Relaxed) {
-            return Err(Error::Stopped);
-        }
-        let mut bytes = self.pipeline.buffer();
-        let length = (reader.size - offset).min(self.settings.block_size as u64) as usize;
-        let data = reader.read(offset, length, &mut bytes)?;
-        let key = data.then(|| dedup::block_key(&bytes));
-        Ok(Block { length, bytes, key })
     }
 
     /// Writes everything that is still in flight; nothing can be added afterwards.
@@ -356,40 +378,4 @@ impl<W: Write> Stored<W> {
             &self.size_words[first..first + extent.count as usize],
         )
     }
-}
-
-/// Reads a file as if its size could not change.
-struct Reader<'c> {
-    path: &'c [u8],
-    size: u64,
-    content: &'c mut dyn Content,
-    /// The content ended before the size it promised.
-    short: bool,
-}
-
-impl Reader<'_> {
-    /// Reads `length` bytes into `buffer`, none if they lie in a hole; whether any is not zero.
-    fn read(&mut self, offset: u64, length: usize, buffer: &mut Vec<u8>) -> Result<bool, Error> {
-        buffer.clear();
-        if self.content.is_hole(offset, length) {
-            return Ok(false);
-        }
-        buffer.resize(length, 0);
-        let filled = self.content.fill(buffer, offset);
-        let filled = filled.map_err(|cause| Error::Read {
-            path: shown(self.path),
-            cause,
-        })?;
-        if filled < length {
-            self.short = true;
-            buffer[filled..].fill(0);
-        }
-        Ok(!is_zero(buffer))
-    }
-}
-
-/// Whether all bytes are zero. Most blocks say no at their first words.
-fn is_zero(bytes: &[u8]) -> bool {
-    let (words, rest) = bytes.as_chunks::<16>();
-    words.iter().all(|word| u128::from_ne_bytes(*word) == 0) && rest.iter().all(|byte| *byte == 0)
 }

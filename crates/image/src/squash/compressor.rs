@@ -7,13 +7,14 @@ use liblzma::stream::{Action, Check, Filters, LzmaOptions, Stream};
 
 use super::options::{BlockSize, Compression};
 
-/// Compresses blocks, one after another, with the state it needs kept between them.
+/// Compresses blocks, one after another, with the state it needs kept between them. The vectors are room for what
+/// comes out, so that a block in flight takes no more memory than it has bytes.
 pub(super) enum Compressor {
     None,
-    Gzip(libdeflater::Compressor),
-    Lz4,
+    Gzip(libdeflater::Compressor, Vec<u8>),
+    Lz4(Vec<u8>),
     Xz { level: u8, dictionary: u32 },
-    Zstd(Box<zstd::bulk::Compressor<'static>>),
+    Zstd(Box<zstd::bulk::Compressor<'static>>, Vec<u8>),
 }
 
 impl Compressor {
@@ -23,16 +24,17 @@ impl Compressor {
             Compression::Gzip { level } => {
                 let level = CompressionLvl::new(level.into())
                     .map_err(|_| io::Error::other("gzip levels are 0 to 12"))?;
-                Self::Gzip(libdeflater::Compressor::new(level))
+                Self::Gzip(libdeflater::Compressor::new(level), Vec::new())
             }
-            Compression::Lz4 => Self::Lz4,
+            Compression::Lz4 => Self::Lz4(Vec::new()),
             Compression::Xz { level } => Self::Xz {
                 level,
                 dictionary: block_size.bytes().max(8192) as u32,
             },
-            Compression::Zstd { level } => {
-                Self::Zstd(Box::new(zstd::bulk::Compressor::new(level.into())?))
-            }
+            Compression::Zstd { level } => Self::Zstd(
+                Box::new(zstd::bulk::Compressor::new(level.into())?),
+                Vec::new(),
+            ),
         })
     }
 
@@ -42,17 +44,17 @@ impl Compressor {
         out.clear();
         match self {
             Self::None => return Ok(false),
-            Self::Gzip(state) => {
-                out.resize(raw.len(), 0);
-                match state.zlib_compress(raw, out) {
-                    Ok(length) => out.truncate(length),
+            Self::Gzip(state, room) => {
+                room.resize(raw.len(), 0);
+                match state.zlib_compress(raw, room) {
+                    Ok(length) => out.extend_from_slice(&room[..length]),
                     Err(CompressionError::InsufficientSpace) => return Ok(false),
                 }
             }
-            Self::Lz4 => {
-                out.resize(lz4_flex::block::get_maximum_output_size(raw.len()), 0);
-                let length = lz4_flex::block::compress_into(raw, out).map_err(io::Error::other)?;
-                out.truncate(length);
+            Self::Lz4(room) => {
+                room.resize(lz4::block::compress_bound(raw.len())?, 0);
+                let length = lz4::block::compress_to_buffer(raw, None, false, room)?;
+                out.extend_from_slice(&room[..length]);
             }
             Self::Xz { level, dictionary } => {
                 let mut lzma = LzmaOptions::new_preset((*level).into())?;
@@ -65,9 +67,11 @@ impl Compressor {
                     return Ok(false);
                 }
             }
-            Self::Zstd(state) => {
-                out.reserve(zstd::zstd_safe::compress_bound(raw.len()));
-                state.compress_to_buffer(raw, out)?;
+            Self::Zstd(state, room) => {
+                room.clear();
+                room.reserve(zstd::zstd_safe::compress_bound(raw.len()));
+                state.compress_to_buffer(raw, room)?;
+                out.extend_from_slice(room);
             }
         }
         Ok(out.len() < raw.len())

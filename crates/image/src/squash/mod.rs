@@ -3,7 +3,8 @@
 //! ```text
 //! entries ──► tree ─────────────────────────► inode, directory ──┐
 //!    │          ▲ extents                      (metadata blocks) ├──► output ──► superblock, SHA-256
-//!    └─► blocks ┴─► pipeline (threads) ──► data, fragments ──────┘
+//!    │          ├─► pipeline (threads) ──► data, fragments ──────┘
+//!    └─► blocks ┴─► reads (threads)
 //!
 //! superblock │ compressor options │ data and fragment blocks │ inodes │ directories │
 //!            │ fragment table │ export table │ id table │ xattr table │ list of blocks, to 4 KiB
@@ -15,7 +16,9 @@
 //!
 //! Knows nothing of directories on disk: entries come from [`crate::source`] or from a test.
 
+mod ahead;
 mod blocks;
+mod buffers;
 mod compressor;
 mod dedup;
 mod directory;
@@ -27,11 +30,13 @@ mod metadata;
 mod options;
 mod output;
 mod pipeline;
+mod reads;
 mod reuse;
 mod superblock;
 mod tables;
 mod tree;
 mod usage;
+mod workers;
 mod xattr;
 
 use std::io::{Read, Seek, Write};
@@ -41,6 +46,7 @@ use crate::entry::{Entry, Kind};
 use crate::progress::Progress;
 use crate::sizes::Sizes;
 use crate::source;
+use ahead::Ahead;
 use blocks::{Blocks, Settings};
 use compressor::Compressor;
 use ids::Ids;
@@ -113,7 +119,8 @@ pub fn write<W: Read + Write + Seek>(
         files: 0,
         file_bytes: 0,
     };
-    for entry in entries {
+    let mut ahead = Ahead::new(entries);
+    while let Some(entry) = ahead.next(&mut writer.blocks) {
         if stop.load(Ordering::Relaxed) {
             return Err(Error::Stopped);
         }
@@ -141,10 +148,10 @@ impl<W: Read + Write + Seek> Writer<'_, W> {
         let body = match entry.kind {
             Kind::HardLink(target) => return self.tree.link(path, &target),
             Kind::Directory => Body::Directory(Directory::new()),
-            Kind::File { size, mut content } => {
+            Kind::File { size, .. } => {
                 self.files += 1;
                 self.file_bytes += size;
-                Body::File(self.blocks.add(path, size, &mut *content)?)
+                Body::File(self.blocks.add(path, size)?)
             }
             Kind::Symlink(target) => Body::Symlink(target.into()),
             Kind::BlockDevice(number) => Body::BlockDevice(tree::device(path, number)?),

@@ -1,188 +1,125 @@
 //! Compressing blocks on several threads, in bounded memory, and getting them back in order.
 //!
 //! ```text
-//!            ┌─► worker ─┐
-//! submit ────┼─► worker ─┼──► take      in the order of submit, whatever the number of workers
-//!            └─► worker ─┘
+//! submit ──► workers ──► take      in the order of submit, whatever the number of workers
 //! ```
 
 use std::collections::VecDeque;
 use std::io;
-use std::num::NonZeroUsize;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
 
+use super::buffers::Buffers;
 use super::compressor::Compressor;
+use super::reuse::{self, Stored};
+use super::workers::{Workers, gone, guarded};
 
 /// Blocks in flight for each worker: one under compression, and enough waiting that a slow block at the
 /// front does not leave the others idle.
 const DEPTH: usize = 4;
 
-/// A block that comes back from the pipeline.
-pub(super) struct Block<T> {
-    /// What was submitted with it.
-    pub(super) tag: T,
-    /// As it is to be stored.
+/// A block as it is to be stored.
+pub(super) struct Packed {
     pub(super) bytes: Vec<u8>,
     /// Whether `bytes` is the compressed form.
     pub(super) compressed: bool,
-}
-
-struct Job {
-    number: u64,
-    raw: Vec<u8>,
-    out: Vec<u8>,
+    /// Whether it was taken over from the previous image.
+    pub(super) reused: bool,
+    /// CRC-32 of `bytes`.
+    pub(super) crc: u32,
 }
 
 struct Done {
     number: u64,
-    /// What is to be stored, and the other buffer for the next block.
-    result: io::Result<bool>,
-    bytes: Vec<u8>,
-    spare: Vec<u8>,
+    result: io::Result<Packed>,
 }
 
-/// The workers and the blocks in flight.
+/// The blocks in flight, each with a tag that comes back with it.
 pub(super) struct Pipeline<T> {
-    jobs: Option<Sender<Job>>,
+    answers: Sender<Done>,
     done: Receiver<Done>,
-    workers: Vec<JoinHandle<()>>,
     /// What was submitted and not yet taken, oldest first.
-    waiting: VecDeque<(T, Option<Done>)>,
+    waiting: VecDeque<(T, Option<io::Result<Packed>>)>,
     /// The number of the oldest.
     front: u64,
-    spares: Vec<Vec<u8>>,
+    buffers: Buffers,
 }
 
 impl<T> Pipeline<T> {
-    /// Starts the workers, each with a compressor from `make`.
-    pub(super) fn start(
-        threads: NonZeroUsize,
-        make: impl Fn() -> io::Result<Compressor>,
-    ) -> io::Result<Self> {
-        let (jobs, queue) = mpsc::channel::<Job>();
+    pub(super) fn new(buffers: Buffers) -> Self {
         let (answers, done) = mpsc::channel();
-        let queue = Arc::new(Mutex::new(queue));
-        let mut workers = Vec::with_capacity(threads.get());
-        for number in 0..threads.get() {
-            let (queue, answers, compressor) = (Arc::clone(&queue), answers.clone(), make()?);
-            let worker = thread::Builder::new().name(format!("squash-{number}"));
-            workers.push(worker.spawn(move || work(&queue, &answers, compressor))?);
-        }
-        Ok(Self {
-            jobs: Some(jobs),
+        Self {
+            answers,
             done,
-            workers,
             waiting: VecDeque::new(),
             front: 0,
-            spares: Vec::new(),
-        })
-    }
-
-    /// An empty buffer, one that was used before if there is any.
-    pub(super) fn buffer(&mut self) -> Vec<u8> {
-        self.spares.pop().unwrap_or_default()
+            buffers,
+        }
     }
 
     /// Whether a block has to be taken before the next one is submitted.
-    pub(super) fn is_full(&self) -> bool {
-        self.waiting.len() >= self.workers.len() * DEPTH
+    pub(super) fn is_full(&self, workers: &Workers) -> bool {
+        self.waiting.len() >= workers.count() * DEPTH
     }
 
-    pub(super) fn submit(&mut self, raw: Vec<u8>, tag: T) -> io::Result<()> {
-        let job = Job {
-            number: self.front + self.waiting.len() as u64,
-            raw,
-            out: self.buffer(),
-        };
+    /// Has `raw` compressed, or `stored` copied if that is whole.
+    pub(super) fn submit(
+        &mut self,
+        workers: &Workers,
+        raw: Vec<u8>,
+        stored: Option<Stored>,
+        tag: T,
+    ) {
+        let number = self.front + self.waiting.len() as u64;
+        let (answers, buffers) = (self.answers.clone(), self.buffers.clone());
         self.waiting.push_back((tag, None));
-        let sent = self
-            .jobs
-            .as_ref()
-            .is_some_and(|jobs| jobs.send(job).is_ok());
-        if sent { Ok(()) } else { Err(gone()) }
-    }
-
-    /// As [`Pipeline::submit`], for a block that needs no compressing.
-    pub(super) fn submit_ready(&mut self, bytes: Vec<u8>, compressed: bool, tag: T) {
-        let done = Done {
-            number: self.front + self.waiting.len() as u64,
-            result: Ok(compressed),
-            bytes,
-            spare: Vec::new(),
-        };
-        self.waiting.push_back((tag, Some(done)));
+        workers.ask(Box::new(move |compressor| {
+            let result = guarded(|| pack(compressor, raw, stored, &buffers));
+            // Nobody is there any more when the writer has failed.
+            let _ = answers.send(Done { number, result });
+        }));
     }
 
     /// Waits for the oldest block; `None` when nothing is in flight.
-    pub(super) fn take(&mut self) -> io::Result<Option<Block<T>>> {
+    pub(super) fn take(&mut self) -> io::Result<Option<(T, Packed)>> {
         if self.waiting.is_empty() {
             return Ok(None);
         }
         while matches!(self.waiting.front(), Some((_, None))) {
             let done = self.done.recv().map_err(|_| gone())?;
             let index = (done.number - self.front) as usize;
-            self.waiting[index].1 = Some(done);
+            self.waiting[index].1 = Some(done.result);
         }
-        let Some((tag, Some(done))) = self.waiting.pop_front() else {
+        let Some((tag, Some(result))) = self.waiting.pop_front() else {
             return Ok(None);
         };
         self.front += 1;
-        self.recycle(done.spare);
-        Ok(Some(Block {
-            tag,
-            compressed: done.result?,
-            bytes: done.bytes,
-        }))
-    }
-
-    /// Gives a buffer back for [`Pipeline::buffer`].
-    pub(super) fn recycle(&mut self, mut buffer: Vec<u8>) {
-        if buffer.capacity() > 0 {
-            buffer.clear();
-            self.spares.push(buffer);
-        }
+        Ok(Some((tag, result?)))
     }
 }
 
-impl<T> Drop for Pipeline<T> {
-    fn drop(&mut self) {
-        self.jobs = None;
-        for worker in self.workers.drain(..) {
-            // A worker that panicked has said so on stderr, and `take` has failed.
-            let _ = worker.join();
-        }
+fn pack(
+    compressor: &mut Compressor,
+    raw: Vec<u8>,
+    stored: Option<Stored>,
+    buffers: &Buffers,
+) -> io::Result<Packed> {
+    if let Some(packed) = stored.and_then(|stored| stored.read()) {
+        buffers.recycle(raw);
+        return Ok(packed);
     }
-}
-
-fn work(queue: &Mutex<Receiver<Job>>, answers: &Sender<Done>, mut compressor: Compressor) {
-    loop {
-        // The lock is held while waiting: the other workers wait for it instead of for the queue.
-        let job = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Job {
-            number,
-            raw,
-            mut out,
-        }) = job
-        else {
-            return;
-        };
-        let result = compressor.compress(&raw, &mut out);
-        let compressed = matches!(result, Ok(true));
-        let (bytes, spare) = if compressed { (out, raw) } else { (raw, out) };
-        let done = Done {
-            number,
-            result,
-            bytes,
-            spare,
-        };
-        if answers.send(done).is_err() {
-            return;
+    let mut out = Vec::new();
+    let compressed = compressor.compress(&raw, &mut out)?;
+    let bytes = match compressed {
+        true => {
+            buffers.recycle(raw);
+            out
         }
-    }
-}
-
-fn gone() -> io::Error {
-    io::Error::other("a compressing thread ended early")
+        false => raw,
+    };
+    Ok(Packed {
+        crc: reuse::crc(&bytes),
+        compressed,
+        reused: false,
+        bytes,
+    })
 }

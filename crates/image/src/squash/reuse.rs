@@ -16,36 +16,58 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use flate2::Crc;
+use std::sync::Arc;
 
 use super::blocks::STORED;
 use super::dedup::{Key, digest};
 use super::options::Options;
+use super::pipeline::Packed;
 
 const MAGIC: [u8; 8] = *b"nbblocks";
 /// To be raised when a compressor's version changes what it makes and does not say so itself.
-const REVISION: u32 = 1;
+const REVISION: u32 = 2;
 const LINE: usize = 24;
 pub(super) const FOOTER: usize = 64;
 
 /// A block as an image stores it.
+pub(super) struct Stored {
+    image: Arc<File>,
+    place: Place,
+}
+
 #[derive(Clone, Copy)]
-struct Stored {
+struct Place {
     position: u64,
     size_word: u32,
     crc: u32,
 }
 
-/// The blocks of an earlier image.
-pub(super) struct Previous<'a> {
-    image: &'a File,
-    blocks: HashMap<Key, Stored>,
+impl Stored {
+    /// The block, unless the image does not have it whole.
+    pub(super) fn read(&self) -> Option<Packed> {
+        let mut bytes = vec![0; (self.place.size_word & !STORED) as usize];
+        self.image
+            .read_exact_at(&mut bytes, self.place.position)
+            .ok()?;
+        (crc(&bytes) == self.place.crc).then_some(Packed {
+            bytes,
+            compressed: self.place.size_word & STORED == 0,
+            reused: true,
+            crc: self.place.crc,
+        })
+    }
 }
 
-impl<'a> Previous<'a> {
+/// The blocks of an earlier image.
+pub(super) struct Previous {
+    image: Arc<File>,
+    blocks: HashMap<Key, Place>,
+}
+
+impl Previous {
     /// The blocks of `options.previous`: none unless it is an image of ours, made with the same settings.
-    pub(super) fn open(options: &'a Options) -> Option<Self> {
-        let image: &File = options.previous.as_deref()?;
+    pub(super) fn open(options: &Options) -> Option<Self> {
+        let image = Arc::clone(options.previous.as_ref()?);
         let length = image.metadata().ok()?.len();
         let mut footer = [0; FOOTER];
         let end = length.checked_sub(FOOTER as u64)?;
@@ -69,7 +91,7 @@ impl<'a> Previous<'a> {
             let crc = u32::from_le_bytes([c0, c1, c2, c3]);
             blocks.insert(
                 key,
-                Stored {
+                Place {
                     position,
                     size_word,
                     crc,
@@ -80,14 +102,13 @@ impl<'a> Previous<'a> {
         Some(Self { image, blocks })
     }
 
-    /// Puts the block with this key, as it is stored, into `out` and answers whether it is compressed; `None`
-    /// when the image does not have it, or not whole.
-    pub(super) fn read(&self, key: &Key, out: &mut Vec<u8>) -> Option<bool> {
-        let stored = self.blocks.get(key)?;
-        out.clear();
-        out.resize((stored.size_word & !STORED) as usize, 0);
-        self.image.read_exact_at(out, stored.position).ok()?;
-        (crc(out) == stored.crc).then_some(stored.size_word & STORED == 0)
+    /// Where the image has the block with this key.
+    pub(super) fn find(&self, key: &Key) -> Option<Stored> {
+        let place = *self.blocks.get(key)?;
+        Some(Stored {
+            image: Arc::clone(&self.image),
+            place,
+        })
     }
 }
 
@@ -106,10 +127,10 @@ impl List {
         }
     }
 
-    pub(super) fn push(&mut self, key: &Key, size_word: u32, stored: &[u8]) {
+    pub(super) fn push(&mut self, key: &Key, size_word: u32, crc: u32) {
         self.lines.extend_from_slice(key);
         self.lines.extend(size_word.to_le_bytes());
-        self.lines.extend(crc(stored).to_le_bytes());
+        self.lines.extend(crc.to_le_bytes());
     }
 
     /// The list, and the footer for an image in which it begins at `begin`.
@@ -125,16 +146,15 @@ impl List {
     }
 }
 
-fn crc(bytes: &[u8]) -> u32 {
-    let mut crc = Crc::new();
-    crc.update(bytes);
-    crc.sum()
+pub(super) fn crc(bytes: &[u8]) -> u32 {
+    crc32fast::hash(bytes)
 }
 
 fn fingerprint(options: &Options) -> Key {
     digest([
         REVISION.to_le_bytes().as_slice(),
         &zstd::zstd_safe::version_number().to_le_bytes(),
+        &lz4::version().to_le_bytes(),
         &(options.block_size.bytes() as u64).to_le_bytes(),
         &options.compression.id().to_le_bytes(),
         &[options.compression.level()],
