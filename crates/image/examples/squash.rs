@@ -91,7 +91,7 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
     let summary = squash::write(&mut scan, out, &options, &Notes, &stop)?;
     println!("{} secrets", scan.finish()?.allowed.len());
     let sha256: String = summary
-        .sha256
+        .digest
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect();

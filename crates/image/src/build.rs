@@ -31,6 +31,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use model::ImageName;
 
 use crate::catalogue::{Catalogue, Published};
+use crate::digest::PIECE;
 use crate::entry::Entry;
 use crate::initrd::{Drivers, Plan};
 use crate::kernel;
@@ -191,7 +192,7 @@ fn attempt(
     let manifest = Manifest {
         format: manifest::FORMAT,
         name: options.name.clone(),
-        generation: manifest::generation_id(summary.sha256, vmlinuz.1, initrd.sha256),
+        generation: manifest::generation_id(summary.digest, vmlinuz.1, initrd.sha256),
         created: now(),
         source: options.shown_source(),
         built_by: format!("netbootd {}", env!("CARGO_PKG_VERSION")),
@@ -201,7 +202,10 @@ fn attempt(
             format: kernel.format,
         },
         files: Files {
-            root: record(summary.bytes, &summary.sha256),
+            root: FileRecord {
+                piece: PIECE as u32,
+                ..record(summary.bytes, &summary.digest)
+            },
             kernel: record(vmlinuz.0, &vmlinuz.1),
             initrd: record(initrd.report.packed, &initrd.sha256),
             drivers: Some(initrd.drivers),
@@ -276,6 +280,7 @@ fn record(bytes: u64, sha256: &[u8; 32]) -> FileRecord {
     FileRecord {
         bytes,
         sha256: hex(sha256),
+        piece: 0,
     }
 }
 

@@ -122,8 +122,11 @@ impl Files {
 pub struct FileRecord {
     /// Length in bytes.
     pub bytes: u64,
-    /// SHA-256 in lower-case hexadecimal.
+    /// SHA-256 in lower-case hexadecimal, of the file or of its pieces' SHA-256, see [`crate::digest`].
     pub sha256: String,
+    /// Bytes in a piece; 0 when `sha256` is the file's own.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub piece: u32,
 }
 
 /// What is in `root.squashfs`.
@@ -187,6 +190,10 @@ pub fn generation_id(root: [u8; 32], kernel: [u8; 32], initrd: [u8; 32]) -> Gene
     let mut id = [0; 16];
     id.copy_from_slice(&digest[..16]);
     GenerationId(id)
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use std::fs::File;
 use std::io::{self, Read, Write};
 
 use model::ImageName;
-use sha2::{Digest, Sha256};
 
 use super::{Catalogue, CatalogueError, Generation, MANIFEST_MAX, Published};
+use crate::digest::Digester;
 use crate::manifest::{FORMAT, FileRecord, Manifest, generation_id};
 use crate::{INITRD_FILE, KERNEL_FILE, MANIFEST_FILE, ROOT_FILE};
 
@@ -158,7 +158,7 @@ enum Copy {
 }
 
 fn copy(from: &mut dyn Read, to: &mut File, record: &FileRecord) -> Result<[u8; 32], Copy> {
-    let mut hash = Sha256::new();
+    let mut hash = Digester::new(record.piece);
     let mut buffer = vec![0; 256 << 10];
     let mut rest = record.bytes;
     while rest > 0 {
@@ -173,7 +173,7 @@ fn copy(from: &mut dyn Read, to: &mut File, record: &FileRecord) -> Result<[u8; 
         to.write_all(&buffer[..count]).map_err(Copy::Write)?;
         rest -= count as u64;
     }
-    let digest: [u8; 32] = hash.finalize().into();
+    let digest: [u8; 32] = hash.finish();
     match crate::hex(&digest) == record.sha256 {
         true => Ok(digest),
         false => Err(Copy::Differs),

@@ -26,6 +26,7 @@ impl State {
         let record = |text: &str| FileRecord {
             bytes: text.len() as u64,
             sha256: String::new(),
+            piece: 0,
         };
         for (file, text) in [(ROOT_FILE, content), (KERNEL_FILE, "k"), (INITRD_FILE, "i")] {
             let mut file = draft.create(file).unwrap();

@@ -3,9 +3,8 @@
 use std::fs::File;
 use std::io::{self, Read};
 
-use sha2::{Digest, Sha256};
-
 use super::{CatalogueError, Generation};
+use crate::digest::Digester;
 use crate::hex;
 
 impl Generation {
@@ -16,7 +15,7 @@ impl Generation {
         for (name, record) in self.manifest.files.iter() {
             let path = self.folder.join(name);
             let sha256 = File::open(&path)
-                .and_then(sha256)
+                .and_then(|file| digest(file, record.piece))
                 .map_err(CatalogueError::io("read", &path))?;
             if sha256 != record.sha256 {
                 damaged.push(name);
@@ -26,12 +25,12 @@ impl Generation {
     }
 }
 
-fn sha256(mut file: File) -> io::Result<String> {
-    let mut hash = Sha256::new();
+fn digest(mut file: File, piece: u32) -> io::Result<String> {
+    let mut hash = Digester::new(piece);
     let mut buffer = vec![0; 256 * 1024];
     loop {
         match file.read(&mut buffer)? {
-            0 => return Ok(hex(&hash.finalize())),
+            0 => return Ok(hex(&hash.finish())),
             len => hash.update(&buffer[..len]),
         }
     }

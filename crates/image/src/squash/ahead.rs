@@ -1,7 +1,7 @@
 //! The entries of a source, some of them ahead of the writer, so that files are read before their turn comes.
 
 use std::collections::VecDeque;
-use std::io::{Read, Seek, Write};
+use std::io::{Seek, Write};
 
 use super::blocks::Blocks;
 use crate::entry::{Content, Entry, Kind};
@@ -30,7 +30,7 @@ impl<'a> Ahead<'a> {
 
     /// The next entry. The content of a file has been announced to `blocks`, in the same order. What came before
     /// an error comes first.
-    pub(super) fn next<W: Read + Write + Seek>(
+    pub(super) fn next<W: Write + Seek + Send + 'static>(
         &mut self,
         blocks: &mut Blocks<'_, W>,
     ) -> Option<Found> {

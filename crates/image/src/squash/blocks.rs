@@ -3,7 +3,7 @@
 //! Full blocks of a file lie one after another; its end goes into a fragment block. A block of zeros is not
 //! stored at all. A file whose bytes the image already holds points at them.
 
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Seek, Write};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -82,7 +82,7 @@ pub(super) struct Blocks<'a, W: Write> {
     reused: u64,
 }
 
-impl<'a, W: Read + Write + Seek> Blocks<'a, W> {
+impl<'a, W: Write + Seek + Send + 'static> Blocks<'a, W> {
     pub(super) fn new(
         settings: Settings,
         output: Output<W>,

@@ -1,12 +1,12 @@
 //! Finding files whose content the image already holds.
 //!
-//! Blocks, and files by the keys of their blocks, are known by 128 bits of SHA-256, so that nobody who may put
+//! Blocks, and files by the keys of their blocks, are known by 128 bits of BLAKE3, so that nobody who may put
 //! files into a source can make two of them pass for one. A long file is read ahead of compression only if an
 //! earlier one had the same length and the same first block.
 
 use std::collections::{HashMap, HashSet};
 
-use sha2::{Digest, Sha256};
+use blake3::Hasher;
 
 use super::blocks::ExtentId;
 
@@ -16,37 +16,43 @@ pub(super) type Key = [u8; 16];
 /// Stands for zeros, however many: no content's digest.
 const ZEROS: Key = [0; 16];
 
+/// What a key is of: none is taken for one of another kind, whatever somebody puts into a file.
+const FILE: &str = "netbootd image: a file of blocks";
+const FRAGMENT: &str = "netbootd image: a fragment block of ends";
+const OTHER: &str = "netbootd image: anything else";
+
 /// The key of the concatenated parts.
 pub(super) fn digest<T: AsRef<[u8]>>(parts: impl IntoIterator<Item = T>) -> Key {
-    let mut hash = Sha256::new();
+    let mut hash = Hasher::new_derive_key(OTHER);
     for part in parts {
-        hash.update(part);
+        hash.update(part.as_ref());
     }
-    key(hash)
+    key(&hash)
 }
 
-fn key(hash: Sha256) -> Key {
+fn key(hash: &Hasher) -> Key {
+    short(hash.finalize())
+}
+
+fn short(hash: blake3::Hash) -> Key {
     let mut key = Key::default();
-    key.copy_from_slice(&hash.finalize()[..16]);
+    key.copy_from_slice(&hash.as_bytes()[..16]);
     key
 }
 
 /// The key of a block of a file's content.
 pub(super) fn block_key(content: &[u8]) -> Key {
-    digest([b"block".as_slice(), content])
+    short(blake3::hash(content))
 }
 
 /// The key of a file, computed as its blocks pass.
-#[derive(Clone)]
-pub(super) struct FileKey(Sha256);
+pub(super) struct FileKey(Hasher);
 
 impl FileKey {
     pub(super) fn new(size: u64) -> Self {
-        Self(
-            Sha256::new()
-                .chain_update(b"file")
-                .chain_update(size.to_le_bytes()),
-        )
+        let mut hash = Hasher::new_derive_key(FILE);
+        hash.update(&size.to_le_bytes());
+        Self(hash)
     }
 
     /// The next block, by its key; `None` is a block of zeros.
@@ -55,27 +61,26 @@ impl FileKey {
     }
 
     pub(super) fn finish(self) -> Key {
-        key(self.0)
+        key(&self.0)
     }
 }
 
 /// The key of a fragment block, computed as it is filled: that of the ends in it, which are known already.
-#[derive(Clone)]
-pub(super) struct FragmentKey(Sha256);
+pub(super) struct FragmentKey(Hasher);
 
 impl FragmentKey {
     pub(super) fn new() -> Self {
-        Self(Sha256::new().chain_update(b"fragment"))
+        Self(Hasher::new_derive_key(FRAGMENT))
     }
 
     /// The next end, by its length and key; `None` is zeros.
     pub(super) fn end(&mut self, length: usize, end: Option<&Key>) {
-        self.0.update((length as u64).to_le_bytes());
+        self.0.update(&(length as u64).to_le_bytes());
         self.0.update(end.unwrap_or(&ZEROS));
     }
 
     pub(super) fn finish(self) -> Key {
-        key(self.0)
+        key(&self.0)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! entries ──► tree ─────────────────────────► inode, directory ──┐
-//!    │          ▲ extents                      (metadata blocks) ├──► output ──► superblock, SHA-256
+//!    │          ▲ extents                      (metadata blocks) ├──► output ──► superblock, digest
 //!    │          ├─► pipeline (threads) ──► data, fragments ──────┘
 //!    └─► blocks ┴─► reads (threads)
 //!
@@ -39,7 +39,7 @@ mod usage;
 mod workers;
 mod xattr;
 
-use std::io::{Read, Seek, Write};
+use std::io::{Seek, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::entry::{Entry, Kind};
@@ -78,13 +78,13 @@ pub struct Summary {
     pub blocks: u64,
     /// Those among them that were copied from [`Options::previous`].
     pub reused: u64,
-    /// SHA-256 of the whole image.
-    pub sha256: [u8; 32],
+    /// Digest of the image in pieces, see [`crate::digest`].
+    pub digest: [u8; 32],
     /// How much of it each directory takes.
     pub sizes: Sizes,
 }
 
-/// Writes an image of `entries` into `out`, an empty file that can be read back.
+/// Writes an image of `entries` into `out`, an empty file.
 ///
 /// The caller has announced the stage; this counts file bytes with [`Progress::advance`]. `stop` is looked at
 /// before each entry and each block.
@@ -92,7 +92,7 @@ pub struct Summary {
 /// # Errors
 /// When the source cannot be read or `out` written, when something does not fit into the format, and
 /// [`Error::Stopped`] soon after `stop` became true. What is in `out` is then not an image.
-pub fn write<W: Read + Write + Seek>(
+pub fn write<W: Write + Seek + Send + 'static>(
     entries: &mut dyn Iterator<Item = Result<Entry, source::Error>>,
     out: W,
     options: &Options,
@@ -142,7 +142,7 @@ struct Writer<'a, W: Write> {
     file_bytes: u64,
 }
 
-impl<W: Read + Write + Seek> Writer<'_, W> {
+impl<W: Write + Seek + Send + 'static> Writer<'_, W> {
     fn add(&mut self, entry: Entry) -> Result<(), Error> {
         let path = entry.path.as_slice();
         let body = match entry.kind {
@@ -198,7 +198,7 @@ impl<W: Read + Write + Seek> Writer<'_, W> {
         let stored = self.blocks.finish()?;
         let (blocks, reused) = (stored.blocks, stored.reused);
         let sizes = usage::sizes(&self.tree, &stored);
-        let (bytes, sha256) = tables.write(stored, options)?;
+        let (bytes, digest) = tables.write(stored, options)?;
         Ok(Summary {
             bytes,
             inodes: self.tree.len() as u32,
@@ -208,15 +208,18 @@ impl<W: Read + Write + Seek> Writer<'_, W> {
             duplicate_bytes,
             blocks,
             reused,
-            sha256,
+            digest,
             sizes,
         })
     }
 }
 
 /// Leaves room for the superblock and writes the compressor's options.
-fn begin<W: Read + Write + Seek>(out: W, options: &Options) -> std::io::Result<Output<W>> {
-    let mut output = Output::new(out);
+fn begin<W: Write + Seek + Send + 'static>(
+    out: W,
+    options: &Options,
+) -> std::io::Result<Output<W>> {
+    let mut output = Output::new(out)?;
     output.write(&[0; superblock::LENGTH])?;
     if let Some(block) = options.compression.options_block(options.block_size) {
         output.write(&(block.len() as u16 | metadata::STORED).to_le_bytes())?;

@@ -103,18 +103,21 @@ fn pack(
     stored: Option<Stored>,
     buffers: &Buffers,
 ) -> io::Result<Packed> {
-    if let Some(packed) = stored.and_then(|stored| stored.read()) {
+    if let Some(packed) = stored.and_then(|stored| stored.read(buffers)) {
         buffers.recycle(raw);
         return Ok(packed);
     }
-    let mut out = Vec::new();
+    let mut out = buffers.empty();
     let compressed = compressor.compress(&raw, &mut out)?;
     let bytes = match compressed {
         true => {
             buffers.recycle(raw);
             out
         }
-        false => raw,
+        false => {
+            buffers.recycle(out);
+            raw
+        }
     };
     Ok(Packed {
         crc: reuse::crc(&bytes),

@@ -19,6 +19,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use super::blocks::STORED;
+use super::buffers::Buffers;
 use super::dedup::{Key, digest};
 use super::options::Options;
 use super::pipeline::Packed;
@@ -44,8 +45,9 @@ struct Place {
 
 impl Stored {
     /// The block, unless the image does not have it whole.
-    pub(super) fn read(&self) -> Option<Packed> {
-        let mut bytes = vec![0; (self.place.size_word & !STORED) as usize];
+    pub(super) fn read(&self, buffers: &Buffers) -> Option<Packed> {
+        let mut bytes = buffers.empty();
+        bytes.resize((self.place.size_word & !STORED) as usize, 0);
         self.image
             .read_exact_at(&mut bytes, self.place.position)
             .ok()?;

@@ -4,7 +4,7 @@
 //! it are listed by then, and its inodes can be written, next to each other; then its own listing can.
 
 use std::collections::HashMap;
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Seek, Write};
 
 use super::blocks::Stored;
 use super::compressor::Compressor;
@@ -27,8 +27,8 @@ pub(super) struct Tables<'a> {
 }
 
 impl Tables<'_> {
-    /// Finishes the image: its length and SHA-256.
-    pub(super) fn write<W: Read + Write + Seek>(
+    /// Finishes the image: its length and its digest in pieces.
+    pub(super) fn write<W: Write + Seek + Send + 'static>(
         self,
         mut stored: Stored<W>,
         options: &Options,
@@ -167,7 +167,7 @@ impl<W: Write> Inodes<'_, W> {
 }
 
 /// Where the xattr table's index begins, or [`ABSENT`] when no file has attributes: kernels refuse an empty one.
-fn write_xattrs<W: Read + Write + Seek>(
+fn write_xattrs<W: Write + Seek + Send + 'static>(
     xattrs: Xattrs,
     output: &mut super::output::Output<W>,
     compressor: Compressor,

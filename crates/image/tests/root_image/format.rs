@@ -3,9 +3,9 @@
 use std::num::NonZeroUsize;
 use std::ops::Range;
 
+use image::digest::{Digester, PIECE};
 use image::entry::Content;
 use image::squash::{BlockSize, Options};
-use sha2::{Digest, Sha256};
 
 use crate::harness::{Tree, noise, options};
 
@@ -42,12 +42,13 @@ fn the_same_entries_make_the_same_bytes_on_any_number_of_threads() {
 }
 
 #[test]
-fn the_summary_tells_the_hash_and_length_of_the_image() {
+fn the_summary_tells_the_digest_and_length_of_the_image() {
     let image = mixture().write();
     assert_eq!(image.summary.bytes, image.bytes.len() as u64);
     assert_eq!(image.summary.bytes % 4096, 0);
-    let sha256: [u8; 32] = Sha256::digest(image.bytes.as_slice()).into();
-    assert_eq!(image.summary.sha256, sha256);
+    let mut digester = Digester::new(PIECE as u32);
+    digester.update(&image.bytes);
+    assert_eq!(image.summary.digest, digester.finish());
 }
 
 #[test]

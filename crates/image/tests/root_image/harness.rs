@@ -1,7 +1,7 @@
 //! The door: a tree is said in a line for each name, written, and read back.
 
 use std::collections::BTreeMap;
-use std::io::Cursor;
+use std::io::{self, Cursor, Seek, SeekFrom, Write};
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
@@ -137,12 +137,12 @@ impl Tree {
 
     pub(crate) fn write_with(self, options: &Options) -> Image {
         let notes = Notes::default();
-        let mut bytes = Vec::new();
+        let disk = Memory::default();
         let summary = self
-            .try_write(&mut bytes, options, &notes, &AtomicBool::new(false))
+            .try_write(&disk, options, &notes, &AtomicBool::new(false))
             .expect("an image");
         Image {
-            bytes: Arc::new(bytes),
+            bytes: disk.bytes(),
             summary,
             notes: notes.text(),
         }
@@ -150,24 +150,49 @@ impl Tree {
 
     pub(crate) fn refused(self) -> Error {
         let stop = AtomicBool::new(false);
-        self.try_write(&mut Vec::new(), &options(), &(), &stop)
+        self.try_write(&Memory::default(), &options(), &(), &stop)
             .expect_err("a refusal")
     }
 
     pub(crate) fn try_write(
         self,
-        bytes: &mut Vec<u8>,
+        disk: &Memory,
         options: &Options,
         progress: &dyn Progress,
         stop: &AtomicBool,
     ) -> Result<Summary, Error> {
         squash::write(
             &mut self.into_entries(),
-            Cursor::new(bytes),
+            disk.clone(),
             options,
             progress,
             stop,
         )
+    }
+}
+
+/// A disk in memory; its clones are the same.
+#[derive(Clone, Default)]
+pub(crate) struct Memory(Arc<Mutex<Cursor<Vec<u8>>>>);
+
+impl Memory {
+    pub(crate) fn bytes(&self) -> Arc<Vec<u8>> {
+        Arc::new(self.0.lock().expect("a disk").get_ref().clone())
+    }
+}
+
+impl Write for Memory {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("a disk").write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for Memory {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.lock().expect("a disk").seek(to)
     }
 }
 
@@ -219,7 +244,7 @@ impl Image {
         for node in image.files() {
             if let backhand::InnerNode::File(file) = &node.inner {
                 let mut content = Vec::new();
-                std::io::Read::read_to_end(&mut image.file(file).reader(), &mut content)
+                io::Read::read_to_end(&mut image.file(file).reader(), &mut content)
                     .expect("backhand reads it");
                 let path = node
                     .fullpath

@@ -1,12 +1,12 @@
 //! What cannot be an image is refused, and what changes underneath is pinned.
 
-use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+use std::io::{self, Cursor, Seek, SeekFrom, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use image::entry::{Content, DeviceNumber, Kind};
 use image::squash::{self, Error};
 
-use crate::harness::{Tree, noise, options};
+use crate::harness::{Memory, Tree, noise, options};
 
 fn out_of_order(tree: Tree) {
     let error = tree.refused();
@@ -104,7 +104,7 @@ impl Content for Stopping<'static> {
 fn a_stop_is_heeded_inside_a_file() {
     static STOP: AtomicBool = AtomicBool::new(false);
     let tree = Tree::new().promised("endless", u64::MAX / 2, Stopping(&STOP));
-    let result = tree.try_write(&mut Vec::new(), &options(), &(), &STOP);
+    let result = tree.try_write(&Memory::default(), &options(), &(), &STOP);
     assert!(matches!(result, Err(Error::Stopped)));
 }
 
@@ -120,12 +120,6 @@ impl Write for Disk {
     }
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl Read for Disk {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buf)
     }
 }
 

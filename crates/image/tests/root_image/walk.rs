@@ -1,10 +1,8 @@
 //! Walking a directory on disk.
 
 use std::fs;
-use std::io::Cursor;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use image::entry::{Entry, Kind};
@@ -14,7 +12,7 @@ use image::squash;
 use rustix::fs::XattrFlags;
 use tempfile::TempDir;
 
-use crate::harness::{Image, Notes, options};
+use crate::harness::{Image, Memory, Notes, options};
 
 /// A directory on the disk that is built on, where user attributes exist.
 fn directory() -> TempDir {
@@ -35,13 +33,12 @@ fn open(root: &TempDir, rules: Rules) -> Directory {
 
 fn squashed(source: &Directory) -> Image {
     let notes = Notes::default();
-    let mut bytes = Vec::new();
-    let stop = AtomicBool::new(false);
-    let out = Cursor::new(&mut bytes);
+    let disk = Memory::default();
+    let (out, stop) = (disk.clone(), AtomicBool::new(false));
     let summary = squash::write(&mut source.entries(&notes), out, &options(), &notes, &stop);
     let summary = summary.expect("an image");
     Image {
-        bytes: Arc::new(bytes),
+        bytes: disk.bytes(),
         summary,
         notes: notes.text(),
     }
@@ -166,17 +163,16 @@ fn a_file_is_as_long_as_when_it_was_opened() {
             fs::write(&path, "before and after").expect("written");
         }
     });
-    let mut bytes = Vec::new();
-    let out = Cursor::new(&mut bytes);
+    let disk = Memory::default();
     let summary = squash::write(
         &mut entries,
-        out,
+        disk.clone(),
         &options(),
         &notes,
         &AtomicBool::new(false),
     );
     let image = Image {
-        bytes: Arc::new(bytes.clone()),
+        bytes: disk.bytes(),
         summary: summary.expect("an image"),
         notes: notes.text(),
     };

@@ -71,15 +71,15 @@ impl Lab {
         let (notes, stop) = (Notes::default(), AtomicBool::new(false));
         let source = Source::open(&paths, options, rules, &self.at("state"), &notes, &stop)?;
         let survey = source.survey(&notes, &stop)?;
-        let mut bytes = Vec::new();
-        let out = std::io::Cursor::new(&mut bytes);
+        let file = tempfile::tempfile().unwrap();
+        let out = file.try_clone().unwrap();
         let mut entries = source.entries(&notes);
         let summary = squash::write(&mut entries, out, &Options::default(), &notes, &stop)?;
         assert!(summary.file_bytes >= survey.bytes, "{summary:?} {survey:?}");
         let left = fs::read_dir(self.at("state")).map_or(0, Iterator::count);
         assert_eq!(left, 0, "files were left in the spool's folder");
         Ok(Image {
-            bytes: Arc::new(bytes),
+            bytes: Arc::new(read_back(file)),
             notes: notes.text(),
             description: source.description().to_owned(),
         })
@@ -282,4 +282,13 @@ impl Random {
             _ => self.below(256) as u8,
         }
     }
+}
+
+/// What was written to a file.
+pub(crate) fn read_back(mut file: File) -> Vec<u8> {
+    use std::io::{Read, Seek};
+    let mut bytes = Vec::new();
+    file.rewind().unwrap();
+    file.read_to_end(&mut bytes).unwrap();
+    bytes
 }

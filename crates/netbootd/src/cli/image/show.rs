@@ -166,7 +166,11 @@ fn described(image: &Image, generation: &Generation, control: &Path) -> anyhow::
         )?;
     }
     for (name, record) in manifest.files.iter() {
-        line("sha256", format!("{} {name}", record.sha256))?;
+        let what = match record.piece {
+            0 => String::new(),
+            piece => format!(" (of the SHA-256 of every {} bytes)", piece),
+        };
+        line("sha256", format!("{} {name}{what}", record.sha256))?;
     }
     if !initrd.missing_firmware.is_empty() {
         line(
