@@ -1,7 +1,8 @@
 //! `cargo xtask bench nfs`: READs of an image, READs and metadata of a tree.
 //!
 //! All subjects run at once, each in a network namespace of its own, and are asked in turn over the
-//! loopback: round by round, case by case, subject by subject. Image and trees are in the page
+//! loopback: round by round, case by case, subject by subject. Every round has servers of its own, so
+//! that what they hold in memory does not come from the round before. Image and trees are in the page
 //! cache. nfs-ganesha and nfsserve serve as tree the folder that netbootd's image is made of: what
 //! they send is not compressed, so in `tree_cold` netbootd does the clients' work and they do not.
 //!
@@ -51,9 +52,9 @@ pub(crate) struct Arguments {
     /// How long each measurement takes (`tree_cold` takes what it takes)
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
-    /// Only cases whose name begins so
+    /// Only cases whose name begins so; may be said more than once
     #[arg(long)]
-    case: Option<String>,
+    case: Vec<String>,
     /// Only these subjects
     #[arg(long)]
     subject: Vec<Subject>,
@@ -68,7 +69,7 @@ pub(crate) struct Arguments {
 /// Files of the tree that are too small to tell anything about reading, in bytes.
 const SMALL: u64 = 32 * 1024;
 /// What stays in a block cache, in bytes.
-const FEW: u64 = 32 << 20;
+const FEW: u64 = 16 << 20;
 
 /// Measures every case with every subject, and prints the rows.
 pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
@@ -89,20 +90,20 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
             .collect::<Vec<_>>(),
     )?;
 
-    let mut serving = Vec::new();
-    for subject in subjects {
-        let started = subject
-            .start(&root, arguments.congestion.as_deref())
-            .with_context(|| format!("cannot start {}", subject.as_str()))?;
-        write_lists(&started, &root, &tree)?;
-        serving.push((subject, started));
-    }
-    let wanted = |name: &str| match &arguments.case {
-        Some(start) => name.starts_with(start.as_str()),
-        None => true,
+    let wanted = |name: &str| {
+        let starts = &arguments.case;
+        starts.is_empty() || starts.iter().any(|start| name.starts_with(start))
     };
     let mut rows = Rows::default();
     for round in 1..=arguments.rounds {
+        let mut serving = Vec::new();
+        for subject in &subjects {
+            let started = subject
+                .start(&root, arguments.congestion.as_deref())
+                .with_context(|| format!("cannot start {}", subject.as_str()))?;
+            write_lists(&started, &root, &tree)?;
+            serving.push((subject, started));
+        }
         for case in CASES.iter().filter(|case| wanted(case.name)) {
             for (connections, suffix) in case.connections {
                 let name = format!("{}{suffix}", case.name);
@@ -124,11 +125,11 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
                 rows.add(format!("nfs.image_cat.{metric}.{who}"), figure);
             }
         }
-    }
-    for (_, serving) in serving {
-        let folder = serving.lab.folder().to_owned();
-        drop(serving);
-        fs::remove_dir_all(folder)?;
+        for (_, serving) in serving {
+            let folder = serving.lab.folder().to_owned();
+            drop(serving);
+            fs::remove_dir_all(folder)?;
+        }
     }
     rows.publish(arguments.json.as_deref())
 }
