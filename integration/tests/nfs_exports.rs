@@ -4,8 +4,8 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use anyhow::{Result, ensure};
-use integration::clients::{http, nfs};
+use anyhow::{Context, Result, ensure};
+use integration::clients::{http, nfs, rpc};
 use integration::{Client, Lab, Server, Setup, in_lab, ran, roots, succeed};
 
 /// A folder `data` and the image for 192.168.67.0/29; a client inside of it and one outside.
@@ -91,6 +91,42 @@ fn who_is_outside_an_exports_networks_gets_nothing_of_it() {
                 "{} instead of {status}",
                 answer.status
             );
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_handle_serves_only_who_may_use_it_whoever_got_it() {
+    two_clients(|lab, inside, outside| {
+        for (export, names, content) in [
+            ("/exports/data", &["sub", "note"][..], &b"another\n"[..]),
+            ("/roots/small", &["etc", "lab-note"], b""),
+            ("/images/small", &["root.squashfs"], b"hsqs"),
+        ] {
+            // The one outside is never given a handle, and mounts nothing.
+            let refused = rpc::mount(lab, outside, export)?;
+            ensure!(refused == (13, Vec::new()), "{export}: {refused:?}");
+            let mut file = rpc::handle(&rpc::mount(lab, inside, export)?)?;
+            for name in names {
+                let refused = rpc::lookup(lab, outside, &file, name)?.0;
+                ensure!(refused == 13, "{export}: {name} is looked up: {refused}");
+                file = rpc::handle(&rpc::lookup(lab, inside, &file, name)?)?;
+            }
+            ensure!(file.len() <= 32, "a handle of {} bytes", file.len());
+            // It uses the other's, before and after the other does.
+            for _ in 0..2 {
+                let (status, results) = rpc::read(lab, outside, &file, 64)?;
+                ensure!(status == 13, "{export} was read from outside: {status}");
+                ensure!(results == [0; 4], "{export}: {results:?}");
+                let refused = rpc::attributes(lab, outside, &file)?.0;
+                ensure!(refused == 13, "{export}: attributes from outside");
+                let (status, results) = rpc::read(lab, inside, &file, 64)?;
+                ensure!(status == 0, "{export}: {status} inside");
+                let bytes = results.get(100..).context("no bytes")?;
+                ensure!(bytes.starts_with(content), "{export}: other bytes");
+                ensure!(!bytes.is_empty(), "{export}: no bytes");
+            }
         }
         Ok(())
     });

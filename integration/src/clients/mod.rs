@@ -5,4 +5,5 @@ pub mod dns;
 pub mod http;
 pub mod kernel;
 pub mod nfs;
+pub mod rpc;
 pub mod tftp;
