@@ -58,7 +58,7 @@ struct Flight {
 enum Landed {
     #[default]
     NotYet,
-    /// The loader panicked; whoever waits loads for itself.
+    /// The loader panicked, or had no time; whoever waits loads for itself.
     Lost,
     With(Result<Arc<Block>, Error>),
 }
@@ -127,6 +127,36 @@ impl BlockCache {
         }
     }
 
+    /// The block of `key`: kept, or loaded by `load` on this thread; `None` if another thread is
+    /// loading it. What `load` has no time for ([`Error::NotInMemory`]) is loaded by who waits for it.
+    ///
+    /// # Errors
+    /// What `load` returned.
+    pub fn get_or_load_at_once(
+        &self,
+        key: BlockKey,
+        load: impl FnOnce() -> Result<Block, Error>,
+    ) -> Result<Option<Arc<Block>>, Error> {
+        let shard = self.shard(key);
+        let flight = match lock(shard).slots.entry(key) {
+            Entry::Occupied(mut slot) => match slot.get_mut() {
+                Slot::Ready { block, used } => {
+                    *used = true;
+                    self.hits.fetch_add(1, Relaxed);
+                    return Ok(Some(Arc::clone(block)));
+                }
+                Slot::Loading(_) => return Ok(None),
+            },
+            Entry::Vacant(slot) => {
+                let flight = Arc::<Flight>::default();
+                slot.insert(Slot::Loading(Arc::clone(&flight)));
+                flight
+            }
+        };
+        self.misses.fetch_add(1, Relaxed);
+        self.load(shard, key, flight, load).map(Some)
+    }
+
     /// The block of `key` if it is kept; nothing is loaded or waited for.
     pub fn get(&self, key: BlockKey) -> Option<Arc<Block>> {
         match lock(self.shard(key)).slots.get_mut(&key) {
@@ -184,7 +214,9 @@ impl BlockCache {
             landed: Landed::Lost,
         };
         let result = load().map(Arc::new);
-        landing.landed = Landed::With(result.clone());
+        if !matches!(result, Err(Error::NotInMemory)) {
+            landing.landed = Landed::With(result.clone());
+        }
         drop(landing);
         result
     }

@@ -38,9 +38,9 @@ impl Caches {
 }
 
 impl Default for Caches {
-    /// 8 MiB of metadata, 64 MiB of data.
+    /// 8 MiB of metadata, 32 MiB of data.
     fn default() -> Self {
-        Self::new(8 << 20, 64 << 20)
+        Self::new(8 << 20, 32 << 20)
     }
 }
 

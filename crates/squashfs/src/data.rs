@@ -9,6 +9,10 @@ use crate::error::{Error, Table};
 use crate::inode::{Body, Inode};
 use crate::table::Lookup;
 
+/// What one call decompresses where nothing is waited for, in bytes: two blocks of the usual size, and
+/// a READ of 128 KiB touches no more.
+const AT_ONCE: u32 = 256 * 1024;
+
 /// A stretch of a file's content, as [`Archive::read_with`] shows it.
 #[derive(Debug)]
 enum Piece<'a> {
@@ -76,6 +80,7 @@ impl Archive {
         };
         let first = offset / block_size;
         let mut blocks = None;
+        let mut loads = AT_ONCE / self.superblock.block_size;
         for number in first..=(end - 1) / block_size {
             let start = number * block_size;
             let expected = block_size.min(inode.size - start) as usize;
@@ -83,7 +88,7 @@ impl Archive {
             let range = offset.saturating_sub(start) as usize
                 ..usize::try_from(end - start).map_or(expected, |end| end.min(expected));
             if number >= listed {
-                self.tail(fragment, expected, range, piece)?;
+                self.tail(fragment, expected, range, &mut loads, piece)?;
                 continue;
             }
             let list = match &mut blocks {
@@ -95,7 +100,7 @@ impl Archive {
                 piece(Piece::Hole(range.len()));
                 continue;
             }
-            let block = self.data_block(at, size)?;
+            let block = self.data_block(at, size, &mut loads)?;
             match block.get(range) {
                 Some(bytes) if block.len() == expected => piece(Piece::Bytes(bytes)),
                 _ => return Err(Error::corrupt(Table::Data, at, "block of the wrong length")),
@@ -110,6 +115,7 @@ impl Archive {
         fragment: Option<(u32, u32)>,
         len: usize,
         range: Range<usize>,
+        loads: &mut u32,
         piece: &mut dyn FnMut(Piece<'_>),
     ) -> Result<(), Error> {
         let table = Lookup {
@@ -125,7 +131,7 @@ impl Archive {
             u64::from_le_bytes(word)
         });
         // The upper half of the second word is unused.
-        let block = self.data_block(at, checked_size(size as u32, at)?)?;
+        let block = self.data_block(at, checked_size(size as u32, at)?, loads)?;
         let offset = offset as usize;
         let bytes = block
             .get(offset..offset + len)

@@ -75,7 +75,8 @@ pub enum Error {
         /// What the source said.
         kind: io::ErrorKind,
     },
-    /// [`Archive::in_memory`](crate::Archive::in_memory) was asked for what is not cached.
+    /// [`Archive::in_memory`](crate::Archive::in_memory) was asked for what
+    /// takes time.
     #[error("not in memory")]
     NotInMemory,
     /// The question needs a directory.

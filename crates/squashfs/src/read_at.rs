@@ -17,6 +17,15 @@ pub trait ReadAt {
     /// What the source reports; [`io::ErrorKind::Interrupted`] is retried by the caller.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
 
+    /// The same for who must not wait, which may be as far as memory alone has it.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`] if a disk would have to be waited for, or if the source cannot
+    /// tell, as here; else as [`ReadAt::read_at`].
+    fn read_at_once(&self, _buf: &mut [u8], _offset: u64) -> io::Result<usize> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
     /// The number of bytes in the source when it was opened.
     fn len(&self) -> u64;
 
@@ -37,6 +46,10 @@ impl ReadAt for [u8] {
         Ok(count)
     }
 
+    fn read_at_once(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.read_at(buf, offset)
+    }
+
     fn len(&self) -> u64 {
         <[u8]>::len(self) as u64
     }
@@ -45,6 +58,10 @@ impl ReadAt for [u8] {
 impl ReadAt for Vec<u8> {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.as_slice().read_at(buf, offset)
+    }
+
+    fn read_at_once(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.read_at(buf, offset)
     }
 
     fn len(&self) -> u64 {
@@ -57,6 +74,10 @@ impl<T: ReadAt + ?Sized> ReadAt for Arc<T> {
         self.as_ref().read_at(buf, offset)
     }
 
+    fn read_at_once(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.as_ref().read_at_once(buf, offset)
+    }
+
     fn len(&self) -> u64 {
         self.as_ref().len()
     }
@@ -65,12 +86,37 @@ impl<T: ReadAt + ?Sized> ReadAt for Arc<T> {
 /// Fills `buf` from `offset`; a source that ends inside it is a truncated image.
 pub(crate) fn read_exact_at(
     source: &dyn ReadAt,
+    buf: &mut [u8],
+    offset: u64,
+    table: Table,
+) -> Result<(), Error> {
+    fill(
+        &|buf, offset| source.read_at(buf, offset),
+        buf,
+        offset,
+        table,
+    )
+}
+
+/// The same, or [`Error::NotInMemory`] where that would have to wait.
+pub(crate) fn read_exact_at_once(
+    source: &dyn ReadAt,
+    buf: &mut [u8],
+    offset: u64,
+    table: Table,
+) -> Result<(), Error> {
+    let read = |buf: &mut [u8], offset| source.read_at_once(buf, offset);
+    fill(&read, buf, offset, table)
+}
+
+fn fill(
+    read: &dyn Fn(&mut [u8], u64) -> io::Result<usize>,
     mut buf: &mut [u8],
     mut offset: u64,
     table: Table,
 ) -> Result<(), Error> {
     while !buf.is_empty() {
-        match source.read_at(buf, offset) {
+        match read(buf, offset) {
             Ok(0) => return Err(Error::corrupt(table, offset, "the image ends here")),
             Ok(count) => {
                 let count = count.min(buf.len());
@@ -78,6 +124,9 @@ pub(crate) fn read_exact_at(
                 offset += count as u64;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Err(Error::NotInMemory);
+            }
             Err(error) => return Err(Error::read(table, offset, &error)),
         }
     }

@@ -46,6 +46,57 @@ fn options_of_the_writer_do_not_change_the_tree() {
 }
 
 #[test]
+fn who_must_not_wait_gets_what_is_in_memory_and_quick() {
+    const K: usize = 1024;
+    let noise = |tree: &std::path::Path| {
+        let bytes: Vec<u8> = (0..1_000_000_u64)
+            .map(|at| ((at * at) >> 9) as u8)
+            .collect();
+        fs::write(tree.join("file"), bytes).unwrap();
+    };
+    for (compressor, block, at_once) in [
+        ("zstd", "128K", 256 * K),
+        ("gzip", "64K", 256 * K),
+        ("zstd", "256K", 0),
+        ("xz", "128K", 0),
+    ] {
+        let made = Made::new(noise, &["-comp", compressor, "-b", block, "-no-fragments"]);
+        let whole = made.content("file");
+        let image = std::sync::Arc::new(fs::read(made.image()).unwrap());
+        for in_memory in [true, false] {
+            let archive = match in_memory {
+                true => Archive::open(image.clone(), &Caches::default()).unwrap(),
+                // A source that cannot tell what it has.
+                false => Archive::open(made.source.clone(), &Caches::default()).unwrap(),
+            };
+            let file = archive.resolve(b"file", false).unwrap().unwrap();
+            // The list of blocks is metadata, which is only ever taken from the cache.
+            archive.read(&file, 999_999, 1, &mut Vec::new()).unwrap();
+            let quick = archive.in_memory();
+            let read = |len| {
+                let mut out = Vec::new();
+                let read = quick.read(&file, 0, len, &mut out);
+                assert!(read.is_err() || out == whole[..len]);
+                assert!(read.is_ok() || out.is_empty());
+                read
+            };
+            let what = format!("{compressor} {block} {in_memory}");
+            let most = if in_memory { at_once } else { 0 };
+            let too_much = Err(Error::NotInMemory);
+            assert_eq!(read(most + 1), too_much, "{what}");
+            // What was decompressed in vain is kept for who asks again.
+            let again = (2 * most + 1).min(900_000);
+            assert_eq!(read(again), too_much, "{what}");
+            if most > 0 {
+                assert_eq!(read(2 * most), Ok(2 * most), "{what}");
+            }
+            assert_eq!(archive.read(&file, 0, again, &mut Vec::new()), Ok(again));
+            assert_eq!(read(again), Ok(again), "{what}");
+        }
+    }
+}
+
+#[test]
 fn hard_links_are_one_inode() {
     let made = Made::new(one_of_each, &[]);
     let (one, other) = (made.at("long"), made.at("long again"));

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSliceMut};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use model::{GenerationId, ImageName};
 use nfs::FileToken;
+use rustix::io::ReadWriteFlags;
 use squashfs::{Archive, Caches, ReadAt};
 
 use super::folder::Folder;
@@ -70,7 +71,7 @@ impl ExportedGeneration {
         })
     }
 
-    /// The same for those who must not wait: its tree is what the caches hold of it.
+    /// The same for those who must not wait: its tree is what can be had of it in no time.
     pub(super) fn in_memory(&self) -> Self {
         Self {
             archive: Arc::new(self.archive.in_memory()),
@@ -127,6 +128,12 @@ struct ImageFile {
 impl ReadAt for ImageFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         self.file.read_at(buf, offset)
+    }
+
+    fn read_at_once(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        let buffers = &mut [IoSliceMut::new(buf)];
+        let read = rustix::io::preadv2(&self.file, buffers, offset, ReadWriteFlags::NOWAIT)?;
+        Ok(read)
     }
 
     fn len(&self) -> u64 {

@@ -109,6 +109,45 @@ fn a_panic_in_a_load_leaves_nobody_waiting() {
 }
 
 #[test]
+fn who_must_not_wait_does_not() {
+    let cache = BlockCache::new(100_000);
+    let loaded = cache.get_or_load_at_once(key(0, 0), || block(1000));
+    assert_eq!(loaded.unwrap().unwrap().len(), 1000);
+    let kept = cache.get_or_load_at_once(key(0, 0), || panic!("loaded twice"));
+    assert_eq!(kept.unwrap().unwrap().len(), 1000);
+    let slow = cache.get_or_load(key(0, 1), || {
+        let meanwhile = cache.get_or_load_at_once(key(0, 1), || panic!("loaded twice"));
+        assert!(meanwhile.unwrap().is_none());
+        block(1000)
+    });
+    assert_eq!(slow.unwrap().len(), 1000);
+}
+
+#[test]
+fn who_waits_for_somebody_without_time_loads_for_itself() {
+    let cache = BlockCache::new(100_000);
+    let (begun, asked) = (Barrier::new(2), Barrier::new(2));
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| {
+            begun.wait();
+            asked.wait();
+            is_missing(&cache, key(0, 0))
+        });
+        let in_vain = cache.get_or_load_at_once(key(0, 0), || {
+            begun.wait();
+            asked.wait();
+            // Long enough for the other to wait; if it does not, it finds nothing kept.
+            for _ in 0..1000 {
+                std::thread::yield_now();
+            }
+            Err(Error::NotInMemory)
+        });
+        assert_eq!(in_vain.unwrap_err(), Error::NotInMemory);
+        assert!(waiter.join().unwrap());
+    });
+}
+
+#[test]
 fn forgetting_an_archive_leaves_the_others() {
     let cache = BlockCache::new(100_000);
     for archive in 0..2 {

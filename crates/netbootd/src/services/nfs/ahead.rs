@@ -1,4 +1,8 @@
-//! Who reads a file in order, and what they will ask for next.
+//! Who reads a file in order and has to wait for it, and what they will ask for next.
+//!
+//! Blocks that are decompressed while a READ is answered are not fetched ahead: the client has more
+//! READs on their way meanwhile, and waking another thread costs a third of decompressing a block.
+//! Where a READ had to wait for a disk, a slow compressor or large blocks, that is worth it.
 
 use ::nfs::{About, Asked, FileHandle};
 
@@ -26,6 +30,8 @@ struct Run {
     until: u64,
     /// How far ahead to fetch.
     window: u64,
+    /// Whether a READ of it has had to wait.
+    waits: bool,
 }
 
 /// What to fetch.
@@ -37,17 +43,21 @@ pub(super) struct Fetch {
 }
 
 impl Ahead {
-    /// Somebody reads: what should be fetched for them now, if anything.
-    pub(super) fn read(&mut self, about: &About) -> Option<Fetch> {
+    /// Somebody reads, and has to wait or not: what should be fetched for them now, if anything.
+    pub(super) fn read(&mut self, about: &About, had_to_wait: bool) -> Option<Fetch> {
         let (file, asked) = (about.file, about.read?);
         let next = asked.offset.saturating_add(asked.count.into());
         let run = self.run(file, asked)?;
+        run.waits |= had_to_wait;
         if run.next != asked.offset {
             // Not where they were expected: they may begin to read in order here.
             (run.next, run.until, run.window) = (next, next, FIRST);
             return None;
         }
         run.next = next;
+        if !run.waits {
+            return None;
+        }
         let offset = run.until.max(next);
         let end = next.saturating_add(run.window.min(asked.behind));
         // In few large pieces, not a little with every READ.
@@ -75,6 +85,7 @@ impl Ahead {
             next,
             until: 0,
             window: FIRST,
+            waits: false,
         };
         if self.runs.len() < WATCHED {
             self.runs.push(run);
@@ -107,7 +118,7 @@ mod tests {
                 behind: size.saturating_sub(offset + u64::from(count)),
             }),
         };
-        let fetch = ahead.read(&about)?;
+        let fetch = ahead.read(&about, true)?;
         Some((fetch.offset / K, u64::from(fetch.len) / K))
     }
 
@@ -134,6 +145,23 @@ mod tests {
             assert_eq!(read(&mut ahead, 2, offset, 16 << 20), None);
         }
         assert!(read(&mut ahead, 2, (3 << 20) + 128 * K, 16 << 20).is_some());
+    }
+
+    #[test]
+    fn who_never_waits_is_not_fetched_for_and_who_did_once_is() {
+        let mut ahead = Ahead::default();
+        let about = |offset| About {
+            file: file(1),
+            read: Some(Asked {
+                offset,
+                count: 1 << 17,
+                behind: 1 << 30,
+            }),
+        };
+        let mut read = |number: u64, waits| ahead.read(&about(number << 17), waits).is_some();
+        assert!((0..100).all(|number| !read(number, false)));
+        assert!(read(100, true));
+        assert!((101..110).any(|number| read(number, false)));
     }
 
     #[test]

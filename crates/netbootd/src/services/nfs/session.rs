@@ -83,7 +83,7 @@ impl Session {
             if let Ok(reply) = &reply
                 && reply.body == Body::Bytes
                 && let Some(about) = &reply.about
-                && let Some(fetch) = self.ahead.read(about)
+                && let Some(fetch) = self.ahead.read(about, had_to_wait)
             {
                 patient.prefetch(fetch);
             }
