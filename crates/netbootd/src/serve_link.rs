@@ -234,6 +234,16 @@ impl nfs::ExportedFiles for ExportFs {
         Self::at_once(self)
     }
 
+    fn slices_at_once(
+        &self,
+        file: &::nfs::FileHandle,
+        offset: u64,
+        count: u32,
+    ) -> Option<Result<nfs::Slices, ::nfs::Status>> {
+        let slices = Self::at_once(self).slices(file, offset, count)?;
+        Some(slices.map(|(slices, eof)| nfs::Slices { slices, eof }))
+    }
+
     fn place(&self, handle: &::nfs::FileHandle) -> Option<Arc<str>> {
         Self::place(self, handle)
     }

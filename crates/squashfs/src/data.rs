@@ -1,8 +1,10 @@
 //! File content: full blocks, holes, and the tail in a fragment.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::archive::{Archive, UNCOMPRESSED};
+use crate::block::Block;
 use crate::checkpoints::{Checkpoint, Checkpoints};
 use crate::cursor::Cursor;
 use crate::error::{Error, Table};
@@ -13,11 +15,33 @@ use crate::table::Lookup;
 /// a READ of 128 KiB touches no more.
 const AT_ONCE: u32 = 256 * 1024;
 
-/// A stretch of a file's content, as [`Archive::read_with`] shows it.
-#[derive(Debug)]
-enum Piece<'a> {
-    Bytes(&'a [u8]),
+/// A stretch of a file's content.
+enum Piece {
+    Bytes(Slice),
     Hole(usize),
+}
+
+/// Bytes of a decompressed block, which lives as long as somebody has some of it.
+#[derive(Clone, Debug)]
+pub struct Slice {
+    block: Arc<Block>,
+    range: Range<usize>,
+}
+
+impl Slice {
+    /// The bytes from `start` to `end` of the block, if it has them.
+    fn new(block: Arc<Block>, range: Range<usize>) -> Option<Self> {
+        block.get(range.clone())?;
+        Some(Self { block, range })
+    }
+}
+
+impl std::ops::Deref for Slice {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.block.get(self.range.clone()).unwrap_or_default()
+    }
 }
 
 impl Archive {
@@ -38,7 +62,7 @@ impl Archive {
     ) -> Result<usize, Error> {
         let before = out.len();
         let result = self.pieces(inode, offset, len, &mut |piece| match piece {
-            Piece::Bytes(bytes) => out.extend_from_slice(bytes),
+            Piece::Bytes(bytes) => out.extend_from_slice(&bytes),
             Piece::Hole(len) => out.resize(out.len() + len, 0),
         });
         if let Err(error) = result {
@@ -46,6 +70,28 @@ impl Archive {
             return Err(error);
         }
         Ok(out.len() - before)
+    }
+
+    /// What [`Archive::read`] would append, not copied; `None` if there is a hole in it.
+    ///
+    /// # Errors
+    /// As [`Archive::read`].
+    pub fn slices(
+        &self,
+        inode: &Inode,
+        offset: u64,
+        len: usize,
+    ) -> Result<Option<Vec<Slice>>, Error> {
+        let mut slices = Some(Vec::new());
+        self.pieces(inode, offset, len, &mut |piece| match piece {
+            Piece::Bytes(bytes) => {
+                if let Some(slices) = &mut slices {
+                    slices.push(bytes);
+                }
+            }
+            Piece::Hole(_) => slices = None,
+        })?;
+        Ok(slices)
     }
 
     /// Brings the blocks of a stretch of a file's content into the cache, for who will read it next.
@@ -62,7 +108,7 @@ impl Archive {
         inode: &Inode,
         offset: u64,
         len: usize,
-        piece: &mut dyn FnMut(Piece<'_>),
+        piece: &mut dyn FnMut(Piece),
     ) -> Result<(), Error> {
         let Body::File { fragment, .. } = inode.body else {
             return Err(Error::NotAFile {
@@ -101,8 +147,9 @@ impl Archive {
                 continue;
             }
             let block = self.data_block(at, size, &mut loads)?;
-            match block.get(range) {
-                Some(bytes) if block.len() == expected => piece(Piece::Bytes(bytes)),
+            let whole = block.len() == expected;
+            match Slice::new(block, range) {
+                Some(bytes) if whole => piece(Piece::Bytes(bytes)),
                 _ => return Err(Error::corrupt(Table::Data, at, "block of the wrong length")),
             }
         }
@@ -116,7 +163,7 @@ impl Archive {
         len: usize,
         range: Range<usize>,
         loads: &mut u32,
-        piece: &mut dyn FnMut(Piece<'_>),
+        piece: &mut dyn FnMut(Piece),
     ) -> Result<(), Error> {
         let table = Lookup {
             table: Table::Fragments,
@@ -135,7 +182,8 @@ impl Archive {
         let offset = offset as usize;
         let bytes = block
             .get(offset..offset + len)
-            .and_then(|tail| tail.get(range))
+            .and_then(|tail| tail.get(range.clone()))
+            .and_then(|_| Slice::new(Arc::clone(&block), offset + range.start..offset + range.end))
             .ok_or_else(|| Error::corrupt(Table::Data, at, "fragment without the file's tail"))?;
         piece(Piece::Bytes(bytes));
         Ok(())

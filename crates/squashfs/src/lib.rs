@@ -46,6 +46,7 @@ pub use block::{Block, BlockKey, BlockKind};
 pub use cache::{BlockCache, CacheCounts};
 pub use caches::Caches;
 pub use compressor::Compressor;
+pub use data::Slice;
 pub use directory::{DirEntry, ReadDir};
 pub use error::{Error, Table};
 pub use inode::{Inode, InodeKind, InodeRef};

@@ -97,6 +97,42 @@ fn who_must_not_wait_gets_what_is_in_memory_and_quick() {
 }
 
 #[test]
+fn slices_are_what_is_read_and_only_holes_have_none() {
+    let made = Made::new(one_of_each, &["-b", "16K"]);
+    let (mut compared, mut with_holes) = (0, Vec::new());
+    for entry in made.archive.walk(&made.archive.root().unwrap(), 64) {
+        let entry = entry.unwrap();
+        if entry.inode.kind != squashfs::InodeKind::File {
+            assert!(made.archive.slices(&entry.inode, 0, 10).is_err());
+            continue;
+        }
+        for (offset, len) in [
+            (0, 1 << 20),
+            (5, 40_000),
+            (16_383, 2),
+            (u64::MAX, 9),
+            (7, 0),
+        ] {
+            let mut read = Vec::new();
+            made.archive
+                .read(&entry.inode, offset, len, &mut read)
+                .unwrap();
+            match made.archive.slices(&entry.inode, offset, len).unwrap() {
+                Some(slices) => {
+                    let bytes: Vec<u8> = slices.iter().flat_map(|it| it.iter().copied()).collect();
+                    assert!(bytes == read, "{:?} at {offset}", entry.path);
+                    compared += read.len();
+                }
+                None => with_holes.push(entry.path.clone()),
+            }
+        }
+    }
+    with_holes.dedup();
+    assert_eq!(with_holes, [b"sparse".to_vec(), b"zeros".to_vec()]);
+    assert!(compared > 100_000, "{compared}");
+}
+
+#[test]
 fn hard_links_are_one_inode() {
     let made = Made::new(one_of_each, &[]);
     let (one, other) = (made.at("long"), made.at("long again"));

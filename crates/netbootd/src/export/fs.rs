@@ -11,7 +11,7 @@ use nfs::{
     Attributes, DirEntry, Export, FileHandle, FileKind, FileRange, FileToken, FsStat, ReadOnlyFs,
     Status,
 };
-use squashfs::{Inode, InodeKind, InodeRef};
+use squashfs::{Inode, InodeKind, InodeRef, Slice};
 
 use super::access::{Access, holds};
 use super::folder::{FileId, Folder, FolderId, Listed};
@@ -124,6 +124,21 @@ impl ExportFs {
         {
             // Whoever reads there will be told what is wrong.
             let _ = generation.archive.prefetch(&inode, offset, len as usize);
+        }
+    }
+
+    /// A piece of a tree's file, not copied, and whether the file ends with it; `None` where there
+    /// is no such thing, and [`ReadOnlyFs::read`] is to be called.
+    pub fn slices(
+        &self,
+        handle: &FileHandle,
+        offset: u64,
+        count: u32,
+    ) -> Option<Result<(Vec<Slice>, bool), Status>> {
+        let snapshot = self.snapshot.load();
+        match self.node(&snapshot, handle) {
+            Ok(Node::Tree(generation, inode)) => tree::slices(generation, inode, offset, count),
+            _ => None,
         }
     }
 

@@ -1,8 +1,9 @@
 //! What is inside an image, in NFS's words.
 
 use nfs::{Attributes, FileKind, Status, Time};
-use squashfs::{Error, Inode, InodeKind};
+use squashfs::{Error, Inode, InodeKind, InodeRef, Slice};
 
+use super::fs::inode_at;
 use super::namespace;
 use super::snapshot::ExportedGeneration;
 
@@ -35,6 +36,28 @@ pub(super) fn attributes(generation: &ExportedGeneration, inode: &Inode) -> Attr
         mtime: time,
         ctime: time,
     }
+}
+
+/// A piece of a file, not copied, and whether the file ends with it; `None` if there is a
+/// hole in it.
+pub(super) fn slices(
+    generation: &ExportedGeneration,
+    inode: InodeRef,
+    offset: u64,
+    count: u32,
+) -> Option<Result<(Vec<Slice>, bool), Status>> {
+    let slices = inode_at(generation, inode).and_then(|inode| {
+        let slices = generation
+            .archive
+            .slices(&inode, offset, count as usize)
+            .map_err(|error| failed(generation, &error))?;
+        let len = |slices: &[Slice]| slices.iter().map(|it| it.len() as u64).sum();
+        Ok(slices.map(|slices| {
+            let end = offset.saturating_add(len(&slices));
+            (slices, end >= inode.size)
+        }))
+    });
+    slices.transpose()
 }
 
 /// The attributes of a generation's image file.

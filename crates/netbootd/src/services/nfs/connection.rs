@@ -58,6 +58,9 @@ impl Connection {
         while !*self.stopped.borrow() {
             match session.answer(&mut patient) {
                 Ok(Pause::Send(piece)) => self.send_piece(&mut session, &piece).await?,
+                Ok(Pause::SendSlices(slices, padding)) => {
+                    self.send_slices(&mut session, &slices, padding).await?;
+                }
                 Ok(Pause::Enough) => self.send(&mut session, false).await?,
                 Ok(Pause::Starved) => {
                     self.send(&mut session, false).await?;
@@ -180,6 +183,20 @@ impl Connection {
         self.send(session, true).await?;
         transmit::piece(&self.stream, piece, &mut self.turn).await?;
         self.count(session, u64::from(piece.range.len) + piece.padding as u64);
+        Ok(())
+    }
+
+    /// Sends the replies there are and the slices that belong to the last of them.
+    async fn send_slices(
+        &mut self,
+        session: &mut Session,
+        slices: &[squashfs::Slice],
+        padding: usize,
+    ) -> io::Result<()> {
+        let sent =
+            transmit::slices(&self.stream, &session.out, slices, padding, &mut self.turn).await?;
+        self.count(session, sent as u64);
+        session.out.clear();
         Ok(())
     }
 

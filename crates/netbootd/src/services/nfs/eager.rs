@@ -3,22 +3,36 @@
 use std::cell::Cell;
 use std::net::SocketAddr;
 
-use ::nfs::{Attributes, DirEntry, Export, FileHandle, FileRange, FsStat, ReadOnlyFs, Status};
+use ::nfs::{
+    Attributes, DirEntry, Export, FileHandle, FileRange, FileToken, FsStat, ReadOnlyFs, Status,
+};
+
+use super::ExportedFiles;
+use super::session::COPIED;
 
 /// The files as a runtime thread may ask for them: what is in memory. Whatever may need the disk or
 /// a decompressor is not asked, or says so; [`Eager::had_to_wait`] then tells that the answer is
 /// worth nothing and the call belongs on a blocking thread.
 pub(super) struct Eager<'a> {
+    shared: &'a dyn ExportedFiles,
     files: &'a dyn ReadOnlyFs,
     had_to_wait: Cell<bool>,
+    slices: Cell<Vec<squashfs::Slice>>,
 }
 
 impl<'a> Eager<'a> {
-    pub(super) fn new(files: &'a dyn ReadOnlyFs) -> Self {
+    pub(super) fn new(shared: &'a dyn ExportedFiles) -> Self {
         Self {
-            files,
+            shared,
+            files: shared.at_once(),
             had_to_wait: Cell::new(false),
+            slices: Cell::default(),
         }
+    }
+
+    /// The piece of a file that follows the answer, if it is in memory.
+    pub(super) fn slices(&self) -> Vec<squashfs::Slice> {
+        self.slices.take()
     }
 
     pub(super) fn had_to_wait(&self) -> bool {
@@ -95,8 +109,25 @@ impl ReadOnlyFs for Eager<'_> {
         offset: u64,
         count: u32,
     ) -> Option<Result<FileRange, Status>> {
-        let range = self.files.file_range(handle, offset, count)?;
-        Some(self.told(range))
+        if let Some(range) = self.files.file_range(handle, offset, count) {
+            return Some(self.told(range));
+        }
+        if count <= COPIED {
+            return None;
+        }
+        let piece = match self.told(self.shared.slices_at_once(handle, offset, count)?) {
+            Ok(piece) => piece,
+            Err(status) => return Some(Err(status)),
+        };
+        let len = piece.slices.iter().map(|slice| slice.len()).sum::<usize>();
+        self.slices.set(piece.slices);
+        Some(Ok(FileRange {
+            // Nobody asks for it: the piece is here.
+            file: FileToken(0),
+            offset,
+            len: u32::try_from(len).ok()?,
+            eof: piece.eof,
+        }))
     }
 
     fn fs_stat(&self, handle: &FileHandle) -> Result<FsStat, Status> {

@@ -11,9 +11,10 @@
 //! Nothing is read from a peer while replies to it wait to be sent, so a peer that does not drain
 //! costs one reply buffer, what is being answered for it (a mebibyte), and no more. READs of plain
 //! image files leave by `sendfile` from the page cache; what is not in the cache is fetched on a
-//! blocking thread first. READs of trees are answered at once from the block cache, which is filled
-//! ahead of those who read in order. A connection that has sent 256 KiB lets others go first. A
-//! panic in a call ends that connection only.
+//! blocking thread first. READs of trees are sent from the block cache, after decompressing a block or
+//! two on the connection's own thread if that is quick; what takes longer goes to a blocking thread,
+//! and is then fetched ahead of who reads in order. A connection that has sent a mebibyte of image, or
+//! a quarter of that from memory, lets others go first. A panic in a call ends that connection only.
 
 mod accept;
 mod ahead;
@@ -37,7 +38,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ::nfs::{FileHandle, FileToken, Ports, ReadOnlyFs};
+use ::nfs::{FileHandle, FileToken, Ports, ReadOnlyFs, Status};
 use rustix::process::{Resource, getrlimit};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
@@ -64,11 +65,31 @@ pub trait ExportedFiles: ReadOnlyFs + Send + Sync {
     /// mount or to list.
     fn at_once(&self) -> &dyn ReadOnlyFs;
 
+    /// A piece of a file that is in memory, to be sent from there, under the same conditions; `None`
+    /// where there is no such thing, and the file is to be read.
+    fn slices_at_once(
+        &self,
+        _file: &FileHandle,
+        _offset: u64,
+        _count: u32,
+    ) -> Option<Result<Slices, Status>> {
+        None
+    }
+
     /// What calls about this file are counted under, if they are.
     fn place(&self, file: &FileHandle) -> Option<Arc<str>>;
 
     /// Makes ready what will probably be read next of a file that is not a plain one. May block.
     fn prefetch(&self, file: &FileHandle, offset: u64, len: u32);
+}
+
+/// A piece of a file that is in memory.
+#[derive(Debug)]
+pub struct Slices {
+    /// Its bytes, in order.
+    pub slices: Vec<squashfs::Slice>,
+    /// Whether the file ends with it.
+    pub eof: bool,
 }
 
 /// Called with the client and the tidied path when a client has been given a root handle.

@@ -20,7 +20,7 @@ use super::patient::Patient;
 /// the buffer holds this and one longest reply at most.
 const ENOUGH: usize = 256 * 1024;
 /// Pieces of a file up to this length are cheaper to copy behind their head than to send apart.
-const COPIED: u32 = 32 * 1024;
+pub(super) const COPIED: u32 = 32 * 1024;
 
 /// What one connection has received and is about to send.
 pub(super) struct Session {
@@ -45,6 +45,8 @@ pub(super) enum Pause {
     Enough,
     /// The piece of this file comes after what is in [`Session::out`].
     Send(Piece),
+    /// The same of a file that is in memory, with so many zero bytes behind it.
+    SendSlices(Vec<squashfs::Slice>, usize),
 }
 
 /// A piece of a file to be sent, and zero bytes after it.
@@ -76,12 +78,12 @@ impl Session {
             let Some(record) = self.records.next_record().map_err(unusable)? else {
                 return Ok(Pause::Starved);
             };
-            let eager = Eager::new(self.clerk.service.files.at_once());
+            let eager = Eager::new(&*self.clerk.service.files);
             let before = self.out.len();
             let reply = ::nfs::serve(record, &self.clerk.endpoint, &eager, &mut self.out);
-            let had_to_wait = eager.had_to_wait();
+            let (had_to_wait, slices) = (eager.had_to_wait(), eager.slices());
             if let Ok(reply) = &reply
-                && reply.body == Body::Bytes
+                && (reply.body == Body::Bytes || !slices.is_empty())
                 && let Some(about) = &reply.about
                 && let Some(fetch) = self.ahead.read(about, had_to_wait)
             {
@@ -93,9 +95,14 @@ impl Session {
                 continue;
             }
             self.calls += 1;
-            let piece = self
-                .clerk
-                .answered(reply, Copies::AtOnce, before, &mut self.out)?;
+            let reply = reply.map_err(unusable)?;
+            self.clerk.count(&reply, self.out.len() - before);
+            if let Body::Range { padding, .. } = reply.body
+                && !slices.is_empty()
+            {
+                return Ok(Pause::SendSlices(slices, padding));
+            }
+            let piece = self.clerk.piece(&reply, Copies::AtOnce, &mut self.out)?;
             if let Some(piece) = piece {
                 return Ok(Pause::Send(piece));
             }
@@ -144,31 +151,29 @@ impl Clerk {
     pub(super) fn answer(&mut self, record: &[u8], out: &mut Vec<u8>) -> io::Result<()> {
         let before = out.len();
         let reply = ::nfs::serve(record, &self.endpoint, &*self.service.files, out);
-        match self.answered(reply, Copies::All, before, out)? {
+        let reply = reply.map_err(unusable)?;
+        self.count(&reply, out.len() - before);
+        match self.piece(&reply, Copies::All, out)? {
             None => Ok(()),
             // The head has promised more than there is.
             Some(_) => Err(io::ErrorKind::UnexpectedEof.into()),
         }
     }
 
-    /// Counts and reports a reply, which begins at `before`; gives back the piece of a file that
-    /// must follow it, unless it could be copied behind its head.
-    fn answered(
-        &mut self,
-        reply: Result<Reply, Discard>,
-        copies: Copies,
-        before: usize,
-        out: &mut Vec<u8>,
-    ) -> io::Result<Option<Piece>> {
-        let reply = reply.map_err(unusable)?;
+    /// Counts and reports a reply, of which so many bytes are in memory.
+    fn count(&mut self, reply: &Reply, bytes: usize) {
         if let Some(about) = &reply.about {
-            let bytes = (out.len() - before + reply.body.len_outside()) as u64;
+            let bytes = (bytes + reply.body.len_outside()) as u64;
             self.by_export
                 .call(&*self.service.files, &about.file, bytes);
         }
         if let Some(Event::Mounted { path }) = &reply.event {
             (self.service.on_mount)(self.endpoint.peer, path);
         }
+    }
+
+    /// The piece of a file that must follow a reply, unless it could be copied behind its head.
+    fn piece(&self, reply: &Reply, copies: Copies, out: &mut Vec<u8>) -> io::Result<Option<Piece>> {
         let Body::Range { range, padding } = reply.body else {
             return Ok(None);
         };

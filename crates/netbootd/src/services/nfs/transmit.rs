@@ -1,14 +1,14 @@
 //! Sending replies: bytes from memory, and pieces of files from the page cache.
 
 use std::fs::File;
-use std::io::{self, IoSliceMut};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::num::NonZeroU64;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use rustix::fs::Advice;
 use rustix::io::ReadWriteFlags;
-use rustix::net::SendFlags;
+use rustix::net::{SendAncillaryBuffer, SendFlags};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -73,6 +73,33 @@ pub(super) async fn bytes(
         turn.sent(sent * FROM_MEMORY).await;
     }
     Ok(())
+}
+
+/// Sends a head, a piece of a file that is in memory, and zero bytes; returns how many in all.
+pub(super) async fn slices(
+    stream: &TcpStream,
+    head: &[u8],
+    slices: &[squashfs::Slice],
+    padding: usize,
+    turn: &mut Turn,
+) -> io::Result<usize> {
+    let body = slices.iter().map(|slice| IoSlice::new(slice));
+    let mut parts: Vec<_> = std::iter::once(IoSlice::new(head)).chain(body).collect();
+    parts.push(IoSlice::new([0; 3].get(..padding).unwrap_or_default()));
+    let all: usize = parts.iter().map(|part| part.len()).sum();
+    let (mut rest, mut left) = (&mut parts[..], all);
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    while left > 0 {
+        let send = || {
+            let nothing = &mut SendAncillaryBuffer::default();
+            Ok(rustix::net::sendmsg(stream, rest, nothing, flags)?)
+        };
+        let sent = drained(stream.async_io(Interest::WRITABLE, send)).await?;
+        left = left.saturating_sub(sent);
+        IoSlice::advance_slices(&mut rest, sent);
+        turn.sent(sent * FROM_MEMORY).await;
+    }
+    Ok(all)
 }
 
 /// Sends a piece of a file without copying it into user space.
