@@ -138,6 +138,11 @@ pub const SECTIONS: &[Section] = &[
     ),
     section("images.*", "images.demo", "Settings of one image."),
     section(
+        "scrub",
+        "scrub",
+        "What `netbootd image build` leaves out, on top of its rules (`netbootd image rules`) and before its options.",
+    ),
+    section(
         "clients.*",
         "clients.\"52:54:00:12:34:56\"",
         "Settings of one client, by the MAC address of the card it boots from.",
@@ -329,6 +334,31 @@ pub const KEYS: &[Key] = &[
         Unset("[\"192.168.67.0/24\"]"),
         "Who may have this image, over NFS and HTTP; checked at every call. Unset: nfs.networks for NFS, \
          everybody for HTTP.",
+    ),
+    key(
+        "images.*.keep",
+        Number,
+        Unset("3"),
+        "How many generations stay after a build or `image prune`: the newest, besides the current, the previous \
+         and pinned ones and those that a client runs. Unset: 3.",
+    ),
+    key(
+        "scrub.exclude",
+        List,
+        Value("[]"),
+        "Left out as well: paths below the root, or patterns with * and **.",
+    ),
+    key(
+        "scrub.keep",
+        List,
+        Value("[]"),
+        "Not left out: names of rules, which do not hold then, or paths and patterns.",
+    ),
+    key(
+        "scrub.allow_secrets",
+        List,
+        Value("[]"),
+        "Files that an image may have although they hold a secret: paths or patterns.",
     ),
     key(
         "clients.*.hostname",

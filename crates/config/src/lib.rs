@@ -35,7 +35,7 @@ pub use live::Network;
 pub use loaded::{LoadOptions, Loaded, Setting, load, load_text};
 pub use meaning::{
     Boot, BootChoice, ClientSettings, Config, Dns, ExportedFolder, Http, ImageSettings, Interface,
-    Loaders, Log, LogFormat, Mode, Nfs, Subnet, Tftp, User,
+    KEEP, Loaders, Log, LogFormat, Mode, Nfs, Scrub, Subnet, Tftp, User,
 };
 pub use path::KeyPath;
 pub use reference::{code_table, default_file, key_tables};

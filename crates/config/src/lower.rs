@@ -11,7 +11,7 @@ use crate::conflicts::{Claims, Pool};
 use crate::diagnostic::{Code, Fault};
 use crate::meaning::{
     Boot, ClientSettings, Config, Dns, ExportedFolder, Http, ImageSettings, Interface, Loaders,
-    Log, LogFormat, Mode, Nfs, Subnet, Tftp, User,
+    Log, LogFormat, Mode, Nfs, Scrub, Subnet, Tftp, User,
 };
 use crate::path::KeyPath;
 use crate::reader::{Reader, Spot};
@@ -35,6 +35,7 @@ pub(crate) fn lower(reader: &mut Reader<'_>) -> Config {
         boot: boot(reader),
         loaders: loaders(reader),
         images: images(reader),
+        scrub: scrub(reader),
         clients: clients(reader, &mut claims),
         users: users(reader, &mut claims),
         http: Http {
@@ -276,10 +277,24 @@ fn images(reader: &mut Reader<'_>) -> BTreeMap<model::ImageName, ImageSettings> 
                     root,
                     kernel_arguments: kernel_arguments(reader, &at),
                     networks: networks(reader, &at),
+                    keep: reader.number(
+                        &at.child("keep"),
+                        &[1..=1000],
+                        "the current generation always stays",
+                    ),
                 },
             )
         })
         .collect()
+}
+
+fn scrub(reader: &mut Reader<'_>) -> Scrub {
+    let at = KeyPath::new(["scrub"]);
+    Scrub {
+        exclude: bare(reader.many(&at.child("exclude"), text::pattern)),
+        keep: bare(reader.many(&at.child("keep"), text::pattern)),
+        allow_secrets: bare(reader.many(&at.child("allow_secrets"), text::pattern)),
+    }
 }
 
 fn clients(reader: &mut Reader<'_>, claims: &mut Claims) -> BTreeMap<MacAddr, ClientSettings> {

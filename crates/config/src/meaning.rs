@@ -28,6 +28,8 @@ pub struct Config {
     pub loaders: Loaders,
     /// `[images.*]`
     pub images: BTreeMap<ImageName, ImageSettings>,
+    /// `[scrub]`
+    pub scrub: Scrub,
     /// `[clients.*]`; no two have the same address or hostname.
     pub clients: BTreeMap<MacAddr, ClientSettings>,
     /// `[users.*]`; no two have the same uid.
@@ -168,6 +170,22 @@ pub struct ImageSettings {
     pub kernel_arguments: Option<String>,
     /// Networks that may have it, with the lengths of their prefixes; empty: [`Nfs::networks`].
     pub networks: Vec<(Ipv4Addr, u8)>,
+    /// Generations that stay, at least 1; [`KEEP`] without it.
+    pub keep: Option<u32>,
+}
+
+/// Generations of an image that stay, the newest ones, where nothing else is said.
+pub const KEEP: u32 = 3;
+
+/// What builds of images leave out, on top of their built-in rules. Paths have no leading slash.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scrub {
+    /// Paths and patterns that are left out.
+    pub exclude: Vec<String>,
+    /// Rules that do not hold, paths and patterns that are not left out.
+    pub keep: Vec<String>,
+    /// Paths and patterns of files that may hold secrets.
+    pub allow_secrets: Vec<String>,
 }
 
 /// Settings of one client.

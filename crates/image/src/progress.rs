@@ -33,13 +33,38 @@ impl Stage {
 
 /// Told by the builder, shown by whoever started the build: a progress bar, a log, nothing.
 ///
-/// The calls come from the thread that runs the build and must return soon.
+/// The calls must return soon. They come from the thread that runs the build, but [`Progress::note`] may come from
+/// others as well.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use image::progress::{Progress, Stage};
+///
+/// #[derive(Default)]
+/// struct Count(AtomicU64);
+///
+/// impl Progress for Count {
+///     fn stage(&self, stage: Stage, total: Option<u64>) {
+///         println!("{}: {total:?} to do", stage.as_str());
+///     }
+///     fn advance(&self, amount: u64) {
+///         self.0.fetch_add(amount, Ordering::Relaxed);
+///     }
+///     fn note(&self, text: &str) {
+///         eprintln!("{text}");
+///     }
+/// }
+/// ```
 pub trait Progress: Sync {
     /// The build enters `stage`; `total` is how far [`advance`](Self::advance) will count, when that is known.
     fn stage(&self, stage: Stage, total: Option<u64>);
 
     /// `amount` more of the current stage's unit is done.
     fn advance(&self, amount: u64);
+
+    /// One more regular file has been read, in a stage that reads them. Nobody has to count.
+    fn file(&self) {}
 
     /// Something the person who started the build should know, although it did not stop the build:
     /// a file that changed while it was read, a mount that was not entered.

@@ -10,7 +10,7 @@ pub(crate) use address::{address, hosts_of, ip_address, mask, network, pool};
 pub(crate) use kernel::kernel_arguments;
 pub(crate) use name::{
     boot_choice, dns_name, domain, export, file_name, group, hostname, image, interface, mac, path,
-    shell, user,
+    pattern, shell, user,
 };
 pub(crate) use ssh_key::ssh_key;
 pub(crate) use time::lease_time;

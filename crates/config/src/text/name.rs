@@ -230,6 +230,20 @@ fn account(text: &str, noun: &str) -> Result<String, Fault> {
     Err(near(fault, if starts_well { &kept } else { "" }))
 }
 
+/// A path below the root of an image, or a pattern of such paths, without slashes around it.
+pub(crate) fn pattern(text: &str) -> Result<String, Fault> {
+    let bare = text.trim_matches('/');
+    let odd = |name: &str| matches!(name, "" | "." | "..") || name.contains(char::is_control);
+    match bare.split('/').any(odd) {
+        false => Ok(bare.to_owned()),
+        true => Err(Fault::new(
+            Code::BadPath,
+            format!("`{}` is not a path below the root of an image", short(text)),
+            "names of files stand between its slashes, and * and ** for parts of them; none is empty, `.` or `..`",
+        )),
+    }
+}
+
 /// An absolute path.
 pub(crate) fn path(text: &str) -> Result<PathBuf, Fault> {
     absolute(text, "netbootd's own folder depends on how it was started").map(PathBuf::from)

@@ -97,6 +97,7 @@ where
                 }
             }
             progress.advance(size);
+            progress.file();
         }
         Ok(())
     }

@@ -86,7 +86,7 @@ pub struct Summary {
 
 /// Writes an image of `entries` into `out`, an empty file.
 ///
-/// The caller has announced the stage; this counts file bytes with [`Progress::advance`]. `stop` is looked at
+/// The caller has announced the stage; this counts file bytes with [`Progress::advance`] and files with [`Progress::file`]. `stop` is looked at
 /// before each entry and each block.
 ///
 /// # Errors
@@ -151,6 +151,7 @@ impl<W: Write + Seek + Send + 'static> Writer<'_, W> {
             Kind::File { size, .. } => {
                 self.files += 1;
                 self.file_bytes += size;
+                self.progress.file();
                 Body::File(self.blocks.add(path, size)?)
             }
             Kind::Symlink(target) => Body::Symlink(target.into()),

@@ -9,10 +9,11 @@ mod progress;
 mod show;
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, anyhow, bail};
 use clap::{Args, Subcommand};
+use config::Config;
 use image::catalogue::{Catalogue, Generation, Image};
 use image::scrub::Rules;
 use model::{GenerationId, ImageName};
@@ -78,9 +79,10 @@ enum Action {
     Prune {
         /// Only this image
         name: Option<ImageName>,
-        /// How many of the newest stay, besides the current, the previous and pinned ones
-        #[arg(long, default_value_t = 3)]
-        generations: usize,
+        /// How many of the newest stay, besides the current, the previous and pinned ones [default: keep of the
+        /// image in the configuration, or 3]
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+        generations: Option<u32>,
         #[command(flatten)]
         users: keep::Users,
     },
@@ -116,13 +118,14 @@ enum Action {
     },
 }
 
-/// Does what was asked. `state_dir` is the configuration's; `--state-dir` overrides it. The daemon at
-/// `control` knows who runs what.
-pub fn run(command: ImageCommand, state_dir: &Path, control: &Path) -> anyhow::Result<()> {
-    let state_dir = command.state_dir.unwrap_or_else(|| state_dir.to_owned());
-    let catalogue = Catalogue::open(&state_dir);
+/// Does what was asked. `--state-dir` overrides the configuration's. The daemon at its control socket knows who
+/// runs what.
+pub fn run(command: ImageCommand, config: &Config) -> anyhow::Result<()> {
+    let state_dir = command.state_dir.as_ref().unwrap_or(&config.state_dir);
+    let control = config.control_socket.as_path();
+    let catalogue = Catalogue::open(state_dir);
     match command.action {
-        Action::Build(build) => build::run(*build, &state_dir),
+        Action::Build(build) => build::run(*build, state_dir, config),
         Action::List { json } => show::list(&catalogue, json),
         Action::Inspect { image, json } => show::inspect(&catalogue, &image, json, control),
         Action::Rules => print(&rules()),
@@ -134,7 +137,7 @@ pub fn run(command: ImageCommand, state_dir: &Path, control: &Path) -> anyhow::R
             name,
             generations,
             users,
-        } => keep::prune(&catalogue, name, generations, &users, control),
+        } => keep::prune(&catalogue, name, generations, &users, config),
         Action::Verify { image } => carry::verify(&catalogue, image.as_deref()),
         Action::Export { image, file } => carry::export(&catalogue, &image, &file),
         Action::Import { file, name } => carry::import(&catalogue, &file, name.as_ref()),

@@ -80,11 +80,7 @@ impl Cli {
                 crate::run::run(loaded)
             }
             Command::Check => check::run(&loaded, file.as_deref()),
-            Command::Image(command) => image::run(
-                command,
-                &loaded.config.state_dir,
-                &loaded.config.control_socket,
-            ),
+            Command::Image(command) => image::run(command, &loaded.config),
             Command::Status(command) => status::run(&command, &loaded.config.control_socket),
             Command::Leases(command) => leases::run(&command, &loaded.config.control_socket),
             Command::Ssh(command) => ssh::run(&command, &loaded.config.control_socket),

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, anyhow, bail};
 use clap::Args;
+use config::Config;
 use image::BuildOptions;
+use image::catalogue::Catalogue;
 use image::initrd::{Drivers, find_init};
 use image::scrub::{Action, Pattern, Rule, Rules};
 use image::source::{SourceKind, Unreadable};
@@ -14,7 +16,7 @@ use image::squash::Compression;
 use indicatif::HumanBytes;
 use model::ImageName;
 
-use super::{preview, print, progress};
+use super::{keep, preview, print, progress};
 
 #[derive(Debug, Args)]
 pub(super) struct Build {
@@ -68,7 +70,7 @@ pub(super) struct Build {
 }
 
 /// Builds and publishes, or with `--dry-run` says what that would do.
-pub(super) fn run(build: Build, state_dir: &Path) -> anyhow::Result<()> {
+pub(super) fn run(build: Build, state_dir: &Path, config: &Config) -> anyhow::Result<()> {
     let name = match build.name {
         Some(name) => name,
         None => default_name(&build.sources[0])?,
@@ -86,8 +88,12 @@ pub(super) fn run(build: Build, state_dir: &Path) -> anyhow::Result<()> {
     options.kernel = build.kernel;
     options.drivers = build.drivers;
     options.compression = build.compression;
-    options.rules = rules(&build.exclude, &build.keep, build.keep_users)?;
-    options.allow_secrets = patterns(&build.allow_secret)?;
+    let scrub = &config.scrub;
+    let exclude = [scrub.exclude.as_slice(), &build.exclude].concat();
+    let keep = [scrub.keep.as_slice(), &build.keep].concat();
+    options.rules = rules(&exclude, &keep, build.keep_users)?;
+    options.allow_secrets =
+        patterns(&[scrub.allow_secrets.as_slice(), &build.allow_secret].concat())?;
     if build.skip_unreadable {
         options.source_options.unreadable = Unreadable::Skip;
     }
@@ -125,13 +131,17 @@ pub(super) fn run(build: Build, state_dir: &Path) -> anyhow::Result<()> {
         manifest.root.files,
         HumanBytes(manifest.root.file_bytes),
     ))?;
-    match manifest.root.reused_blocks {
-        0 => Ok(()),
-        reused => print(&format!(
-            "  reused {reused} of {} blocks of the generation before\n",
-            manifest.root.blocks
-        )),
+    if manifest.root.reused_blocks > 0 {
+        print(&format!(
+            "  reused {} of {} blocks of the generation before\n",
+            manifest.root.reused_blocks, manifest.root.blocks
+        ))?;
     }
+    print(&keep::retain(
+        &Catalogue::open(state_dir),
+        &published.name,
+        config,
+    ))
 }
 
 /// `/` is named after the machine's architecture, as LTSP does; another folder after itself, a file after itself

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use boot::{ClientStatus, Outcome};
 use clap::Args;
-use image::catalogue::Catalogue;
+use config::{Config, KEEP};
+use image::catalogue::{Catalogue, Image};
 use model::{GenerationId, ImageName, Stage};
 
 use super::{found, generation_of, parse_wanted, print};
@@ -111,24 +112,55 @@ pub(super) fn remove(
 pub(super) fn prune(
     catalogue: &Catalogue,
     name: Option<ImageName>,
-    keep: usize,
+    generations: Option<u32>,
     users: &Users,
-    control: &Path,
+    config: &Config,
 ) -> anyhow::Result<()> {
     let listing = catalogue.list()?;
     let names: Vec<_> = match name {
         Some(name) => vec![catalogue.image(&name)?.name],
         None => listing.images.into_iter().map(|image| image.name).collect(),
     };
-    if keep == 0 {
-        bail!("at least one generation stays: --generations 1");
-    }
-    let running = users.ask(control)?;
+    let running = users.ask(&config.control_socket)?;
     for name in names {
-        let removed = catalogue.prune(&name, keep, &|id| runs(&running, &name, id))?;
+        let keep = generations.unwrap_or_else(|| kept(config, &name));
+        let removed = catalogue.prune(&name, keep as usize, &|id| runs(&running, &name, id))?;
         for id in removed {
             print(&format!("{name}@{} is removed\n", id.short()))?;
         }
     }
     Ok(())
+}
+
+/// Lets go of what is old after a build of `name`: what was removed, or why nothing was, in lines. The build has
+/// gone well all the same.
+pub(super) fn retain(catalogue: &Catalogue, name: &ImageName, config: &Config) -> String {
+    let keep = kept(config, name) as usize;
+    // Whether anything would go if nobody ran anything: else nobody needs to be asked.
+    let old = |image: &Image| image.generations.len() > keep;
+    if !catalogue.image(name).is_ok_and(|image| old(&image)) {
+        return String::new();
+    }
+    let users = Users { force: false };
+    let removed = users
+        .ask(&config.control_socket)
+        .and_then(|running| Ok(catalogue.prune(name, keep, &|id| runs(&running, name, id))?));
+    match removed {
+        Ok(removed) => removed
+            .iter()
+            .map(|id| {
+                format!(
+                    "  removed {name}@{}, which is old and nobody runs\n",
+                    id.short()
+                )
+            })
+            .collect(),
+        Err(error) => format!("  kept every old generation: {error:#}\n"),
+    }
+}
+
+/// How many generations of an image stay.
+fn kept(config: &Config, name: &ImageName) -> u32 {
+    let settings = config.images.get(name);
+    settings.and_then(|image| image.keep).unwrap_or(KEEP)
 }
