@@ -30,6 +30,12 @@ pub fn small_root_passes(lab: &Lab, firmware: Firmware, mode: Mode, root: RootKi
         Mode::Proxy => Some(Neighbour::start(lab)?),
     };
     let mut server = Server::start(lab, &setup)?;
+    eprint!("{} {root}: ", mode.as_str());
+    passes(lab, &mut server, firmware)
+}
+
+/// Boots the small root from a server that has it, and lets it judge.
+pub fn passes(lab: &Lab, server: &mut Server, firmware: Firmware) -> Result<()> {
     let mut machine = Machine::start(lab, firmware, Card::Virtio, 1024)?;
     let verdict = machine.until_says(&["VERDICT PASS", "VERDICT FAIL"], LIMIT)?;
     server.must_run()?;
@@ -40,9 +46,8 @@ pub fn small_root_passes(lab: &Lab, firmware: Firmware, mode: Mode, root: RootKi
         );
     }
     eprintln!(
-        "{} {} {root}: verdict after {:.1} s",
+        "{}: verdict after {:.1} s",
         firmware.as_str(),
-        mode.as_str(),
         machine.console.elapsed().as_secs_f32()
     );
     machine.until_off(Duration::from_secs(30))?;

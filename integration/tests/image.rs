@@ -1,0 +1,192 @@
+//! The image commands beside a daemon that serves, and a boot of an image that was made from a pipe. `SUBJECT` changes
+//! nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use integration::boot::passes;
+use integration::subject::netbootd::{command, configure, state_dir};
+use integration::{Firmware, Lab, Ran, Server, Setup, in_lab, place, ran, roots, succeed};
+
+/// A netbootd that serves the small image and keeps one generation.
+struct Serving<'a> {
+    lab: &'a Lab,
+    config: PathBuf,
+    server: Server,
+}
+
+impl<'a> Serving<'a> {
+    fn start(lab: &'a Lab) -> Result<Self> {
+        let small = roots::small()?;
+        let setup = Setup {
+            image: Some(&small),
+            config: "[images.small]\nkeep = 1\n[scrub]\nexclude = [\"left-out-by-the-configuration\"]\n",
+            ..Setup::default()
+        };
+        Ok(Self {
+            lab,
+            config: configure(lab, &setup)?,
+            server: Server::netbootd(lab, &setup)?,
+        })
+    }
+
+    /// `netbootd image …`, whatever becomes of it.
+    fn tried(&self, words: &[&str]) -> Result<Ran> {
+        let mut image = command(self.lab, &["image"])?;
+        ran(image.args(words).arg("--config").arg(&self.config))
+    }
+
+    /// What `netbootd image …` prints; it must go well.
+    fn image(&self, words: &[&str]) -> Result<String> {
+        let ran = self.tried(words)?;
+        ensure!(ran.code == Some(0), "{words:?}: {}", ran.everything());
+        Ok(ran.text)
+    }
+
+    /// Builds the small root with a file of these words over it: what the build prints, and the generation.
+    fn build(&self, words: &str) -> Result<(String, String)> {
+        let over = self.lab.folder().join("over");
+        fs::create_dir_all(&over)?;
+        fs::write(over.join("word"), words)?;
+        fs::write(over.join("left-out-by-the-configuration"), words)?;
+        let small = roots::small()?.folder;
+        let (small, over) = (path(&small)?, path(&over)?);
+        let said = self.image(&["build", "--name", "small", small, over])?;
+        let generation = said
+            .split_whitespace()
+            .next()
+            .context("a build says nothing")?;
+        Ok((said.clone(), generation.to_owned()))
+    }
+}
+
+fn path(path: &Path) -> Result<&str> {
+    path.to_str().context("a path that is not text")
+}
+
+/// `NAME@GENERATION` of the current one.
+fn current(serving: &Serving<'_>) -> Result<String> {
+    let text = serving.image(&["list", "--json"])?;
+    let id = fs::read_link(state_dir(serving.lab).join("images/small/current"));
+    let id = match id {
+        Ok(target) => target.display().to_string(),
+        Err(_) => fs::read_to_string(state_dir(serving.lab).join("images/small/current"))?,
+    };
+    let id = id.trim();
+    ensure!(text.contains(id), "{id} is not listed: {text}");
+    Ok(format!("small@{id}"))
+}
+
+#[test]
+fn generations_are_compared_pinned_let_go_and_kept_by_number() {
+    in_lab(|lab| {
+        let serving = Serving::start(lab)?;
+        let first = current(&serving)?;
+        serving.image(&["pin", &first])?;
+        let (_, second) = serving.build("second")?;
+        let diff = serving.image(&["diff", &first, &second])?;
+        ensure!(diff.contains("word"), "no word of the new file: {diff}");
+        ensure!(!diff.contains("left-out"), "[scrub] is not obeyed: {diff}");
+        let (said, third) = serving.build("third")?;
+        ensure!(!said.contains("removed"), "more than is old: {said}");
+        serving.image(&["unpin", &first])?;
+        let (said, fourth) = serving.build("fourth")?;
+        for old in [&first[.."small@12345678".len()], &second] {
+            ensure!(
+                said.contains(&format!("removed {old}")),
+                "not {old}: {said}"
+            );
+        }
+        let list = serving.image(&["list"])?;
+        for stays in [&third, &fourth] {
+            let id = stays.trim_start_matches("small@");
+            ensure!(list.contains(id), "{stays} is gone: {list}");
+        }
+        let refused = serving.tried(&["remove", &fourth])?;
+        ensure!(
+            refused.code != Some(0) && refused.errors.contains("new boots get it"),
+            "removed what boots: {}",
+            refused.everything()
+        );
+        serving.image(&["remove", &third])?;
+        Ok(())
+    });
+}
+
+#[test]
+fn a_generation_is_verified_carried_and_removed() {
+    in_lab(|lab| {
+        let serving = Serving::start(lab)?;
+        let file = lab.folder().join("small.tar");
+        serving.image(&["export", "small", path(&file)?])?;
+        serving.image(&["import", "--name", "copy", path(&file)?])?;
+        serving.image(&["verify"])?;
+        let list = serving.image(&["list"])?;
+        ensure!(list.contains("copy"), "not imported: {list}");
+
+        // One byte of a copy, which shares nothing with other labs.
+        let images = state_dir(lab).join("images");
+        let root = fs::read_dir(images.join("copy"))?
+            .filter_map(|entry| Some(entry.ok()?.path().join("root.squashfs")))
+            .find(|path| path.exists())
+            .context("the copy has no root")?;
+        let mut bytes = fs::read(&root)?;
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        fs::write(&root, bytes)?;
+        let verified = serving.tried(&["verify", "copy"])?;
+        let said = verified.everything();
+        ensure!(
+            verified.code != Some(0) && said.contains("root.squashfs"),
+            "damage is not seen: {said}"
+        );
+        serving.image(&["remove", "copy"])?;
+        let list = serving.image(&["list"])?;
+        ensure!(!list.contains("copy"), "not removed: {list}");
+        ensure!(
+            serving.tried(&["verify"])?.code == Some(0),
+            "the rest is damaged"
+        );
+        Ok(())
+    });
+}
+
+#[test]
+fn an_image_from_a_pipe_boots_and_is_kept_while_it_runs() {
+    in_lab(|lab| {
+        let small = roots::small()?;
+        let setup = Setup {
+            image: Some(&small),
+            kernel_arguments: "quiet",
+            config: "[images.small]\nkeep = 1\n",
+            ..Setup::default()
+        };
+        let config = configure(lab, &setup)?;
+        let script = "tar -C \"$1\" --numeric-owner --xattrs -cf - . | \"$2\" image build --name small --config \"$3\" -";
+        let mut build = lab.command("sh")?;
+        build.args(["-c", script, "sh"]).arg(&small.folder);
+        build.arg(place::built("netbootd")?).arg(&config);
+        let said = succeed(&mut build)?.text;
+        ensure!(said.contains("published"), "{said}");
+        let booted = said.split_whitespace().next().context("nothing said")?;
+
+        let mut serving = Serving {
+            lab,
+            config,
+            server: Server::netbootd(lab, &setup)?,
+        };
+        passes(lab, &mut serving.server, Firmware::Bios)?;
+        for words in ["second", "third", "fourth"] {
+            let (said, _) = serving.build(words)?;
+            ensure!(!said.contains(booted), "a client ran {booted}: {said}");
+        }
+        let refused = serving.tried(&["remove", booted])?;
+        ensure!(
+            refused.errors.contains("a client runs it"),
+            "{}",
+            refused.everything()
+        );
+        Ok(())
+    });
+}
