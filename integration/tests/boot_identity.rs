@@ -183,3 +183,100 @@ fn ssh_never_asks_about_a_machine_and_never_warns() {
         server.must_run()
     });
 }
+
+#[test]
+fn why_tells_a_boot_from_its_first_packet_to_its_first_login() {
+    in_lab(|lab| {
+        let person = Person::new(lab)?;
+        let plug = lab.tap()?;
+        let public = person.public_key()?;
+        let full = roots::full()?;
+        let setup = Setup {
+            image: Some(&full),
+            // Something of the system fails: there is no such user.
+            kernel_arguments: "quiet systemd.wants=user@4242.service",
+            user: Some(("alice", &public)),
+            config: &format!("[clients.{:?}]\nhostname = \"pc01\"\n", plug.1),
+            ..Setup::default()
+        };
+        let mut server = Server::netbootd(lab, &setup)?;
+        let known_hosts = lab.folder().join("ssh_known_hosts");
+        std::fs::write(&known_hosts, asked(lab, &["ssh", "known-hosts"])?)?;
+        let before = refused(lab, &["why", "pc01"])?;
+        ensure!(before.contains("nothing was heard of pc01"), "{before}");
+
+        let mut machine =
+            Machine::plugged_in(lab, Firmware::Bios, Card::Virtio, 1024, plug.clone())?;
+        machine.until_says(&["login:"], LIMIT)?;
+        let settled = "system  settled   degraded, ";
+        let wait = |what: &str| {
+            until(Duration::from_secs(120), what, || {
+                let said = asked(lab, &["why", "pc01.lab.internal"])?;
+                Ok(said.contains(what).then_some(said))
+            })
+        };
+        let said = wait(settled)?;
+        ensure!(said.contains("Nobody has logged in yet"), "{said}");
+        person.logs_in("pc01", &known_hosts, "true")?;
+        let said = wait(&format!("person  session   alice by sshd from {PERSON}"))?;
+        eprintln!("{said}");
+        let mut rest = said.as_str();
+        for want in [
+            "DHCP    discover",
+            "DHCP    offer",
+            "DHCP    ack",
+            "HTTP    script",
+            "HTTP    kernel",
+            "HTTP    initrd",
+            "init    init",
+            "init    switched",
+            "system  running",
+        ] {
+            let at = rest.find(want);
+            let at =
+                at.ok_or_else(|| anyhow::anyhow!("no {want:?}, or not in its place: {said}"))?;
+            rest = &rest[at..];
+        }
+        for want in [
+            "mounted /images/full",
+            "signed its host key SHA256:",
+            "init    mounted",
+            "system  login     ssh, console",
+            "◄ longest wait",
+            "It is up, ",
+            "degraded, 1 unit failed: user-runtime-dir@4242.service",
+        ] {
+            ensure!(said.contains(want), "no {want:?}: {said}");
+        }
+        // By any of its names; and one that nobody has.
+        let address = person.logs_in("pc01", &known_hosts, "hostname -I")?;
+        for name in [plug.1.as_str(), address.trim()] {
+            let said = asked(lab, &["why", name])?;
+            ensure!(said.starts_with("pc01 ("), "why {name}: {said}");
+        }
+        let nobody = refused(lab, &["why", "pc99"])?;
+        ensure!(nobody.contains("is called pc99"), "{nobody}");
+        let short = netbootd::status(lab, &lab.folder().join("netbootd.toml"))?.text;
+        ensure!(short.contains("degraded"), "{short}");
+        server.must_run()
+    });
+}
+
+fn cli(lab: &Lab, words: &[&str]) -> Result<integration::Ran> {
+    let mut command = netbootd::command(lab, words)?;
+    ran(command
+        .arg("--config")
+        .arg(lab.folder().join("netbootd.toml")))
+}
+
+fn asked(lab: &Lab, words: &[&str]) -> Result<String> {
+    let ran = cli(lab, words)?;
+    ensure!(ran.code == Some(0), "{words:?}: {}", ran.everything());
+    Ok(ran.text)
+}
+
+fn refused(lab: &Lab, words: &[&str]) -> Result<String> {
+    let ran = cli(lab, words)?;
+    ensure!(ran.code != Some(0), "{words:?}: {}", ran.everything());
+    Ok(ran.errors)
+}

@@ -17,6 +17,25 @@ pub struct Step {
     pub detail: String,
 }
 
+/// Something that happened on the way and is no stage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// When, in milliseconds of Unix time.
+    pub at: u64,
+    /// Whose doing: a protocol or a program, in a word.
+    pub by: &'static str,
+    /// One line for people.
+    pub text: String,
+}
+
+impl Note {
+    /// How the text of a note begins that must not be read over.
+    pub const ALARM: &str = "ALARM";
+}
+
+/// Notes kept of an attempt; the first ones tell most.
+const MAX_NOTES: usize = 32;
+
 /// What has been learned about a client on the way. Later facts replace earlier ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -57,6 +76,8 @@ pub struct Attempt {
     pub boot: u64,
     /// Stages reached, in the order in which they were first seen.
     pub steps: Vec<Step>,
+    /// What else happened, in order.
+    pub notes: Vec<Note>,
     /// What is known of the client.
     pub facts: Facts,
     /// The failure that the client reported, with the stage that it could not reach.
@@ -72,6 +93,7 @@ impl Attempt {
         Self {
             boot,
             steps: Vec::new(),
+            notes: Vec::new(),
             facts: Facts::default(),
             failure: None,
             last_seen: now,
@@ -82,6 +104,25 @@ impl Attempt {
     /// The furthest stage reached.
     pub fn stage(&self) -> Option<Stage> {
         self.steps.iter().map(|step| step.stage).max()
+    }
+
+    /// What was said of a stage, if it was reached.
+    pub(crate) fn detail(&self, stage: Stage) -> Option<&str> {
+        let step = self.steps.iter().find(|step| step.stage == stage)?;
+        Some(&step.detail)
+    }
+
+    /// Whether the image's init has started everything, and some of it has failed.
+    pub(crate) fn is_degraded(&self) -> bool {
+        let settled = self.detail(Stage::Settled).unwrap_or_default();
+        settled.starts_with(Stage::DEGRADED)
+    }
+
+    pub(crate) fn note(&mut self, note: Note) {
+        let same = |old: &Note| old.by == note.by && old.text == note.text;
+        if self.notes.len() < MAX_NOTES && !self.notes.iter().any(same) {
+            self.notes.push(note);
+        }
     }
 
     /// When the attempt began, in milliseconds of Unix time.

@@ -19,12 +19,16 @@ pub mod overlay;
 mod running;
 pub mod script;
 mod site;
+mod status;
 mod timelines;
 mod verdict;
+mod why;
 
-pub use attempt::{Attempt, Drivers, Facts, Step};
+pub use attempt::{Attempt, Drivers, Facts, Note, Step};
 pub use host_key::{Authority, HostIdentity, HostKey, KeyError, NotSigned, VALIDITY};
 pub use identity::SiteKey;
 pub use running::Running;
 pub use site::{BootPlan, Choice, ClientSettings, Plan, PublishedImage, Site};
-pub use timelines::{ClientStatus, Outcome, Reached, StepStatus, Stopped, Timelines};
+pub use status::{ClientStatus, Outcome, StepStatus};
+pub use timelines::{Reached, Stopped, Timelines};
+pub use why::{Event, Why};

@@ -90,13 +90,14 @@ const MASKED_UNITS: [&str; 8] = [
 /// costs time and memory twice, and survives no longer.
 const JOURNAL: &str = "[Journal]\nStorage=volatile\n";
 
+/// Simple, and not oneshot: systemd is starting as long as a oneshot unit is, and it waits for the end of that.
 const CLIENT_UNIT: &str = "[Unit]\n\
     Description=Tell netbootd that this machine is up\n\
     DefaultDependencies=no\n\
     After=multi-user.target\n\
     ConditionPathExists=/run/netbootd/client\n\n\
     [Service]\n\
-    Type=oneshot\n\
+    Type=simple\n\
     ExecStart=/run/netbootd/client running\n";
 
 /// Where the image's own network managers keep their hands off the card, somebody has to keep its

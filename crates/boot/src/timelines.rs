@@ -4,10 +4,9 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use model::{ClientArch, Firmware, MacAddr, Stage};
-use serde::{Deserialize, Serialize};
 
-use crate::verdict::{patience, stopped_after};
-use crate::{Attempt, Facts, Step};
+use crate::verdict::{patience, verdict_of};
+use crate::{Attempt, ClientStatus, Facts, Note, Step};
 
 /// Clients remembered; beyond that the one silent for longest is forgotten.
 const MAX_CLIENTS: usize = 4096;
@@ -101,6 +100,11 @@ impl Timelines {
         self.clients.get(&client)?.last()
     }
 
+    /// All attempts of a client that are remembered, oldest first.
+    pub(crate) fn attempts(&self, client: MacAddr) -> &[Attempt] {
+        self.clients.get(&client).map_or(&[], Vec::as_slice)
+    }
+
     /// Every client's latest attempt.
     pub(crate) fn latest(&self) -> impl Iterator<Item = (MacAddr, &Attempt)> {
         let clients = self.clients.iter();
@@ -126,6 +130,19 @@ impl Timelines {
             .and_then(|attempts| attempts.last_mut())
         {
             note(&mut attempt.facts);
+        }
+    }
+
+    /// Something that is worth a line and is no stage: `by` says whose doing it was. The same again is
+    /// not noted again, and nothing is of a client that is not known.
+    pub fn note(&mut self, now: u64, client: MacAddr, by: &'static str, text: &str) {
+        let attempts = self.clients.get_mut(&client);
+        if let Some(attempt) = attempts.and_then(|attempts| attempts.last_mut()) {
+            attempt.note(Note {
+                at: now,
+                by,
+                text: text.to_owned(),
+            });
         }
     }
 
@@ -231,120 +248,10 @@ impl Timelines {
     }
 }
 
-fn verdict_of(attempt: &Attempt, stage: Stage) -> String {
-    match &attempt.failure {
-        Some((failed, message)) => format!("the client could not reach {failed}: {message}"),
-        None => stopped_after(attempt, stage),
-    }
-}
-
-/// How a boot stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    /// On its way.
-    Booting,
-    /// The image's own init reached its default target.
-    Running,
-    /// The client reported a failure and tries again.
-    Failing,
-    /// Nothing has been heard for longer than this stage may take.
-    Stopped,
-}
-
-/// One client, as `netbootd status` and the control API show it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ClientStatus {
-    /// The client.
-    pub client: MacAddr,
-    /// The number of its latest attempt.
-    pub boot: u64,
-    /// How it stands.
-    pub outcome: Outcome,
-    /// The furthest stage.
-    pub stage: Option<Stage>,
-    /// Its address.
-    pub address: Option<Ipv4Addr>,
-    /// Its name.
-    pub hostname: Option<String>,
-    /// Option 93 of its firmware.
-    pub arch: Option<u16>,
-    /// What it boots, as `name@generation`.
-    pub image: Option<String>,
-    /// `image`, `tree` or `ram`.
-    pub root: Option<String>,
-    /// Milliseconds of Unix time at which the attempt began.
-    pub began: u64,
-    /// Milliseconds since the last sign of life.
-    pub silent: u64,
-    /// Every stage reached.
-    pub steps: Vec<StepStatus>,
-    /// In words, where and why the boot stopped; empty while all is well.
-    pub verdict: String,
-}
-
-/// A stage reached.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct StepStatus {
-    /// Which.
-    pub stage: Stage,
-    /// Milliseconds since the attempt began.
-    pub after: u64,
-    /// One line for people.
-    pub detail: String,
-}
-
-impl ClientStatus {
-    fn of(client: MacAddr, attempt: &Attempt, now: u64) -> Self {
-        let began = attempt.began();
-        let silent = now.saturating_sub(attempt.last_seen);
-        let stage = attempt.stage();
-        let outcome = match stage {
-            Some(Stage::Running) => Outcome::Running,
-            Some(stage) if silent >= patience(stage) => Outcome::Stopped,
-            _ if attempt.failure.is_some() => Outcome::Failing,
-            _ => Outcome::Booting,
-        };
-        let verdict = match outcome {
-            Outcome::Stopped | Outcome::Failing => {
-                verdict_of(attempt, stage.unwrap_or(Stage::Discover))
-            }
-            Outcome::Booting | Outcome::Running => String::new(),
-        };
-        let facts = &attempt.facts;
-        Self {
-            client,
-            boot: attempt.boot,
-            outcome,
-            stage,
-            address: facts.address,
-            hostname: facts.hostname.clone(),
-            arch: facts.arch.map(ClientArch::code),
-            image: facts
-                .image
-                .as_ref()
-                .map(|(name, id)| format!("{name}@{}", id.short())),
-            root: facts.root.map(|root| root.as_str().to_owned()),
-            began,
-            silent,
-            steps: attempt
-                .steps
-                .iter()
-                .map(|step| StepStatus {
-                    stage: step.stage,
-                    after: step.at.saturating_sub(began),
-                    detail: step.detail.clone(),
-                })
-                .collect(),
-            verdict,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Drivers;
+    use crate::{Drivers, Outcome};
 
     const PC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
     const UEFI: (Firmware, ClientArch) = (Firmware::UefiPxe, ClientArch::UefiX64);

@@ -14,9 +14,24 @@ pub(crate) fn patience(stage: Stage) -> u64 {
         Stage::Initrd | Stage::Init => 180,
         Stage::Mounted => 120,
         Stage::Switched => 600,
-        Stage::Running => return u64::MAX,
+        Stage::Running | Stage::Login | Stage::Settled | Stage::Session => return u64::MAX,
     };
     seconds * 1000
+}
+
+/// How an attempt stands that came as far as `stage`, when all is not well.
+pub(crate) fn verdict_of(attempt: &Attempt, stage: Stage) -> String {
+    match (&attempt.failure, attempt.detail(Stage::Settled)) {
+        (Some((failed, message)), _) if stage >= Stage::Running => {
+            format!("it runs, and {failed} was not reached: {message}")
+        }
+        (Some((failed, message)), _) => format!("the client could not reach {failed}: {message}"),
+        (None, Some(settled)) if attempt.is_degraded() => format!(
+            "systemd calls it {settled} (`systemctl status` and `journalctl -u` on the \
+             client say why)"
+        ),
+        (None, _) => stopped_after(attempt, stage),
+    }
 }
 
 /// The verdict on an attempt that went no further than `stage`.
@@ -66,6 +81,6 @@ pub(crate) fn stopped_after(attempt: &Attempt, stage: Stage) -> String {
              look at its console or journal (a unit may be waiting)"
                 .into()
         }
-        Stage::Running => "it is running".into(),
+        Stage::Running | Stage::Login | Stage::Settled | Stage::Session => "it is running".into(),
     }
 }

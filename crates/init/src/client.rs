@@ -6,9 +6,9 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::process::ExitCode;
 
-use model::{BootArguments, Report, Stage};
+use model::BootArguments;
 
-use crate::{lease, report};
+use crate::{lease, running};
 
 /// Below the new root, until it is `/`.
 const FOLDER: &str = "run/netbootd";
@@ -21,7 +21,8 @@ const PROGRAM: &str = "client";
 const USAGE: &str = "\
 The netbootd client program.
 
-Usage: client running   tell the server that this machine has come up
+Usage: client running   tell the server that this machine has come up, what of it failed,
+                        and the first login
        client lease     keep renewing the lease of this machine's address
        client status    show what this machine was booted from
 ";
@@ -79,7 +80,7 @@ fn status_text(arguments: &BootArguments, card: &str) -> String {
 /// The client program's command line, without the program's name.
 pub(crate) fn run(words: &[String]) -> ExitCode {
     let result = match words.first().map(String::as_str) {
-        Some("running") => running(),
+        Some("running") => boot_arguments().map(|arguments| running::report(&arguments)),
         Some("lease") => boot_arguments()
             .and_then(|arguments| lease::keep(&arguments))
             .map(|never| match never {}),
@@ -102,27 +103,10 @@ pub(crate) fn run(words: &[String]) -> ExitCode {
     }
 }
 
-/// Tries for a while: the server may be starting again.
-const TRIES: u32 = 8;
-
 fn boot_arguments() -> Result<BootArguments, String> {
     let path = Path::new("/").join(FOLDER).join(BOOT);
     let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     BootArguments::parse(&text).map_err(|error| error.to_string())
-}
-
-fn running() -> Result<(), String> {
-    let arguments = boot_arguments()?;
-    let uptime = fs::read_to_string("/proc/uptime").unwrap_or_default();
-    let seconds = uptime.split('.').next().unwrap_or_default();
-    let report = Report {
-        token: arguments.token.clone(),
-        stage: Stage::Running,
-        failed: false,
-        message: format!("{seconds} s after the kernel started"),
-    };
-    report::send(&arguments, &report, TRIES)
-        .map_err(|error| format!("telling {}: {error}", arguments.http()))
 }
 
 fn status() -> Result<(), String> {

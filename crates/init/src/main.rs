@@ -31,6 +31,7 @@ mod network;
 mod overlay;
 mod report;
 mod retry;
+mod running;
 mod switch_root;
 mod sys;
 mod uevent;

@@ -9,9 +9,11 @@ use serde::{Deserialize, Serialize};
 ///
 /// ```text
 /// discover → offer → ack → loader → script → kernel → initrd → init → mounted → switched → running
+///                                                             running → login → settled → session
 /// ```
 ///
-/// The first seven are seen by the server itself; from `init` on the client tells.
+/// The first seven are seen by the server itself; from `init` on the client tells. A machine that is
+/// `running` has booted; `login` and `settled` come in either order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
@@ -37,11 +39,18 @@ pub enum Stage {
     Switched,
     /// The image's own init reached its default target.
     Running,
+    /// Somebody can log in: an ssh server listens, or a console asks for a name.
+    Login,
+    /// The image's own init has nothing left to start: `running`, or [`Stage::DEGRADED`] with the names
+    /// of what failed.
+    Settled,
+    /// Somebody has logged in for the first time.
+    Session,
 }
 
 impl Stage {
     /// Every stage, in order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Discover,
         Self::Offer,
         Self::Ack,
@@ -53,7 +62,13 @@ impl Stage {
         Self::Mounted,
         Self::Switched,
         Self::Running,
+        Self::Login,
+        Self::Settled,
+        Self::Session,
     ];
+
+    /// How the message of [`Stage::Settled`] begins when something has failed; systemd's word for it.
+    pub const DEGRADED: &str = "degraded";
 
     /// The stage's name, as in logs, reports and the control API.
     pub fn as_str(self) -> &'static str {
@@ -69,6 +84,9 @@ impl Stage {
             Self::Mounted => "mounted",
             Self::Switched => "switched",
             Self::Running => "running",
+            Self::Login => "login",
+            Self::Settled => "settled",
+            Self::Session => "session",
         }
     }
 }

@@ -4,6 +4,7 @@
 //! GET /status    every client's latest boot      GET /leases    the lease book
 //! GET /links     what is served where            GET /images    what is published
 //! GET /nfs       calls, bytes and times: of each client, of each export, of all
+//! GET /why/PC    one client's latest boot, by its name, MAC address or address
 //! GET /ssh       what makes ssh trust the clients
 //! ```
 
@@ -28,6 +29,7 @@ use crate::identity;
 use crate::leases::{LeaseStatus, lease_clock, to_record};
 use crate::services::dhcp::Shared;
 use crate::services::nfs::PlaceFigures;
+use crate::why;
 
 /// A served link, as `netbootd status` shows it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -107,7 +109,14 @@ pub async fn serve(
 }
 
 fn answer(daemon: &Daemon, shared: &Shared, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    let body = match (request.method(), request.uri().path()) {
+    let path = request.uri().path();
+    if let (&Method::GET, Some(client)) = (request.method(), path.strip_prefix("/why/")) {
+        return match why::why(daemon, client) {
+            Ok(why) => json(&why),
+            Err(reason) => response(StatusCode::NOT_FOUND, reason.into_bytes()),
+        };
+    }
+    let body = match (request.method(), path) {
         (&Method::GET, "/status") => serde_json::to_vec(&daemon.timelines().status(unix_millis())),
         (&Method::GET, "/leases") => serde_json::to_vec(&leases(shared)),
         (&Method::GET, "/links") => serde_json::to_vec(&links(daemon)),
@@ -116,6 +125,14 @@ fn answer(daemon: &Daemon, shared: &Shared, request: &Request<Incoming>) -> Resp
         (&Method::GET, "/images") => serde_json::to_vec(&images(daemon)),
         _ => return response(StatusCode::NOT_FOUND, b"{\"error\":\"not found\"}".to_vec()),
     };
+    made(body)
+}
+
+fn json(value: &impl Serialize) -> Response<Full<Bytes>> {
+    made(serde_json::to_vec(value))
+}
+
+fn made(body: serde_json::Result<Vec<u8>>) -> Response<Full<Bytes>> {
     match body {
         Ok(body) => response(StatusCode::OK, body),
         Err(error) => response(

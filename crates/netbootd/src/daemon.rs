@@ -105,6 +105,11 @@ impl Daemon {
         self.timelines().learn(client, note);
     }
 
+    /// Notes something that is no stage, for whoever asks why.
+    pub fn note(&self, client: MacAddr, by: &'static str, text: &str) {
+        self.timelines().note(unix_millis(), client, by, text);
+    }
+
     /// A client reported that it could not reach a stage.
     pub fn failed(&self, client: MacAddr, stage: Stage, message: &str) {
         let boot = self

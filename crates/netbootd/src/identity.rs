@@ -61,6 +61,11 @@ pub fn certify(
     }
     if !daemon.may_be_at(client, address) {
         warn!(%client, %address, "ANOTHER CARD asked for this client's host certificate: it is refused. Either that machine poses as the client, or a switch answers ARP in its place");
+        daemon.note(
+            client,
+            "ssh",
+            "ALARM: another card asked for its host certificate, and was refused",
+        );
         return Err((403, "this is not that client's card".to_owned()));
     }
     let key = HostKey::parse(&request.key).map_err(|error| (400, error.to_string()))?;
@@ -83,6 +88,7 @@ pub fn certify(
                 %client, %address, signed = first.fingerprint(), refused = host.key.fingerprint(),
                 "A SECOND HOST KEY for the same boot is refused: one of the two is not this client's. Do not trust this machine before it has booted again"
             );
+            daemon.note(client, "ssh", "ALARM: a second host key was refused; do not trust this machine before it has booted again");
             (409, "another key was signed for this boot".to_owned())
         }
     })?;
@@ -110,6 +116,7 @@ fn sign(
         .authority
         .certify(client, boot, host, domain, nonce, now)?;
     let key = host.key.fingerprint();
+    daemon.note(client, "ssh", &format!("signed its host key {key}"));
     info!(%client, boot, hostname = host.hostname, key, "signed its ssh host key");
     Ok(format!("{certificate}\n{}\n", known_hosts_line(daemon)))
 }

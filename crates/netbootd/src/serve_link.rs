@@ -255,8 +255,15 @@ impl nfs::ExportedFiles for ExportFs {
 
 fn nfs_service(context: &LinkContext, sockets: nfs::Sockets) -> Service {
     let mut stopping = context.stopping.clone();
-    let on_mount: nfs::OnMount = Arc::new(|client, path| {
-        debug!(%client, path = %String::from_utf8_lossy(path), "NFS: mounted");
+    let daemon = Arc::clone(&context.daemon);
+    let on_mount: nfs::OnMount = Arc::new(move |client, path| {
+        let path = String::from_utf8_lossy(path);
+        debug!(%client, %path, "NFS: mounted");
+        if let std::net::IpAddr::V4(address) = client.ip()
+            && let Some(client) = daemon.client_at(address)
+        {
+            daemon.note(client, "NFS", &format!("mounted {path}"));
+        }
     });
     let mut options = nfs::Options::new(context.daemon.config.nfs.port);
     options.counters = Arc::clone(&context.daemon.nfs_counters);

@@ -6,6 +6,7 @@ mod image;
 mod leases;
 mod ssh;
 mod status;
+mod why;
 
 use std::path::{Path, PathBuf};
 
@@ -48,6 +49,8 @@ enum Command {
     Status(status::StatusCommand),
     /// Shows the DHCP leases
     Leases(leases::LeasesCommand),
+    /// Tells one client's latest boot step by step, and what it waited for
+    Why(why::WhyCommand),
     /// Says what makes ssh trust the clients
     Ssh(ssh::SshCommand),
 }
@@ -83,6 +86,7 @@ impl Cli {
             Command::Image(command) => image::run(command, &loaded.config),
             Command::Status(command) => status::run(&command, &loaded.config.control_socket),
             Command::Leases(command) => leases::run(&command, &loaded.config.control_socket),
+            Command::Why(command) => why::run(&command, &loaded.config.control_socket),
             Command::Ssh(command) => ssh::run(&command, &loaded.config.control_socket),
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use boot::{ClientStatus, Outcome};
 use clap::Args;
+use model::Stage;
 
 use super::client::get;
 use crate::control::{ImageStatus, LinkStatus, NfsClientStatus, NfsStatus};
@@ -99,12 +100,12 @@ fn render(
         "CLIENT", "ADDRESS", "NAME", "BOOT", "STATE", "STAGE", "AFTER"
     );
     for client in clients {
-        let after = client
+        // How long the boot took, not when somebody logged in.
+        let boot = client
             .steps
             .iter()
-            .map(|step| step.after)
-            .max()
-            .unwrap_or(0);
+            .filter(|step| step.stage <= Stage::Running);
+        let after = boot.map(|step| step.after).max().unwrap_or(0);
         let _ = writeln!(
             text,
             "{:<18} {:<16} {:<16} {:>5}  {:<9} {:<9} {:>6.1}s  {}",
@@ -184,6 +185,7 @@ fn outcome(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Booting => "booting",
         Outcome::Running => "running",
+        Outcome::Degraded => "degraded",
         Outcome::Failing => "failing",
         Outcome::Stopped => "stopped",
     }

@@ -233,7 +233,11 @@ impl Routes<'_> {
             return Some(Answer::text(403, "this token is not good (any more)"));
         }
         match overlay::render(daemon, client) {
-            Ok(archive) => Some(Answer::generated("application/x-cpio", archive)),
+            Ok(archive) => {
+                let size = archive.len() / 1024;
+                daemon.note(client, "HTTP", &format!("its overlay, {size} KiB"));
+                Some(Answer::generated("application/x-cpio", archive))
+            }
             Err(error) => {
                 warn!(%client, "the overlay cannot be made: {error:#}");
                 Some(Answer::text(
