@@ -262,6 +262,84 @@ fn why_tells_a_boot_from_its_first_packet_to_its_first_login() {
     });
 }
 
+/// A client's boot token, as this machine gets it by asking for that client's script.
+fn token(from: &Client, mac: &str) -> Result<String> {
+    let url = format!("http://{}/boot/{}.ipxe", Lab::SERVER, mac.replace(':', "-"));
+    let script = succeed(from.command("curl")?.args(["-sS", "--fail", &url]))?.text;
+    let token = script.split_once("netbootd.token=").map(|(_, rest)| rest);
+    let token = token.and_then(|rest| rest.split_whitespace().next());
+    Ok(token.unwrap_or_default().to_owned())
+}
+
+/// What the server answers to a request for a host certificate: the status, and the text.
+fn request(from: &Client, mac: &str, token: &str, key: &str) -> Result<String> {
+    let url = format!(
+        "http://{}/client/{}/host-key",
+        Lab::SERVER,
+        mac.replace(':', "-")
+    );
+    let body = format!("token={token}\nkey={key}\n");
+    let mut curl = from.command("curl")?;
+    curl.args(["-sS", "-w", "%{http_code}", "--data-binary", &body, &url]);
+    Ok(succeed(&mut curl)?.text)
+}
+
+#[test]
+fn only_the_clients_own_card_gets_its_certificate_and_only_for_one_key() {
+    in_lab(|lab| {
+        let small = roots::small()?;
+        let setup = Setup {
+            image: Some(&small),
+            ..Setup::default()
+        };
+        let mut server = Server::netbootd(lab, &setup)?;
+        let (thief, victim) = (lab.client()?, lab.client()?);
+        thief.set_address(std::net::Ipv4Addr::new(192, 168, 67, 210))?;
+        victim.set_address(std::net::Ipv4Addr::new(192, 168, 67, 211))?;
+        let mut keys = Vec::new();
+        for name in ["first", "second"] {
+            let file = lab.folder().join(name);
+            keygen(lab, &file)?;
+            keys.push(std::fs::read_to_string(file.with_extension("pub"))?);
+        }
+        let mac = victim.mac();
+
+        // A token for another's MAC address is to be had for the asking; a certificate is not.
+        let stolen = token(&thief, mac)?;
+        ensure!(stolen.len() == 40, "no token: {stolen:?}");
+        let said = request(&thief, mac, &stolen, &keys[0])?;
+        ensure!(
+            said.contains("not that client's card") && said.ends_with("403"),
+            "{said}"
+        );
+        let said = request(&victim, mac, &stolen, &keys[0])?;
+        ensure!(said.ends_with("403"), "a token of another address: {said}");
+
+        let own = token(&victim, mac)?;
+        let said = request(&victim, mac, &own, "ssh-rsa AAAA")?;
+        ensure!(said.ends_with("400"), "a key of another kind: {said}");
+        for _ in 0..2 {
+            let said = request(&victim, mac, &own, &keys[0])?;
+            ensure!(
+                said.starts_with("ssh-ed25519-cert-v01@openssh.com ") && said.ends_with("200"),
+                "{said}"
+            );
+        }
+        let said = request(&victim, mac, &own, &keys[1])?;
+        ensure!(said.ends_with("409"), "a second key: {said}");
+        let said = request(&victim, mac, &own, &"x".repeat(2000))?;
+        ensure!(said.ends_with("400"), "a long one: {said}");
+
+        let why = asked(lab, &["why", mac])?;
+        ensure!(why.matches("ALARM").count() >= 2, "{why}");
+        let log = std::fs::read_to_string(lab.folder().join("netbootd.log"))?;
+        for want in ["ANOTHER CARD", "A SECOND HOST KEY"] {
+            ensure!(log.contains(want), "the log does not say {want:?}");
+        }
+        server.must_run()
+    });
+}
+
 fn cli(lab: &Lab, words: &[&str]) -> Result<integration::Ran> {
     let mut command = netbootd::command(lab, words)?;
     ran(command

@@ -4,6 +4,7 @@
 //! its certificate. Whoever trusts the authority (one `@cert-authority` line in `known_hosts`) is never
 //! asked about a client, and never warned of a changed key.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 
@@ -193,11 +194,22 @@ pub enum NotSigned {
 }
 
 impl Timelines {
-    /// The host keys that were signed for the latest boot of each client.
-    pub fn hosts(&self) -> Vec<HostIdentity> {
+    /// The host keys that were signed for the latest boot of each client. Of clients that had the same
+    /// address, the one heard of last has it.
+    pub fn hosts(&self) -> Vec<(MacAddr, HostIdentity)> {
+        let mut owners = HashMap::new();
+        for (client, attempt) in self.latest() {
+            let Some(address) = attempt.facts.address else {
+                continue;
+            };
+            let seen = (attempt.last_seen, client);
+            let owner = owners.entry(address).or_insert(seen);
+            *owner = seen.max(*owner);
+        }
         let latest = self.latest();
         latest
-            .filter_map(|(_, attempt)| attempt.facts.host.clone())
+            .filter_map(|(client, attempt)| Some((client, attempt.facts.host.clone()?)))
+            .filter(|(client, host)| owners.get(&host.address).is_none_or(|own| own.1 == *client))
             .collect()
     }
 
@@ -320,6 +332,17 @@ mod tests {
         timelines.reached(0, PC, Stage::Script, "");
         timelines.discovered(9000, PC, Firmware::Ipxe, ClientArch::UefiX64, "");
         assert_eq!(timelines.claim_host_key(9000, PC, "good", host(2)), Ok(2));
+    }
+
+    #[test]
+    fn an_address_that_went_on_to_another_machine_is_no_longer_the_first_ones() {
+        let mut timelines = booting();
+        timelines.claim_host_key(0, PC, "good", host(1)).unwrap();
+        assert_eq!(timelines.hosts(), [(PC, host(1))]);
+        let other = MacAddr([2, 0, 0, 0, 0, 2]);
+        timelines.discovered(9000, other, Firmware::Ipxe, ClientArch::UefiX64, "");
+        timelines.learn(other, |facts| facts.address = Some(host(1).address));
+        assert_eq!(timelines.hosts(), []);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::report;
 const TRIES: u32 = 8;
 /// How often the system is asked whether it is done: each time starts a program of the image.
 const PAUSE: Duration = Duration::from_secs(2);
-/// After this long, what it still waits for is told.
+/// After this long it is told what the system still waits for, and not asked again.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// Names told of units; a system with more of them has one cause.
 const MAX_NAMES: usize = 12;
@@ -55,9 +55,8 @@ pub(crate) fn report(arguments: &BootArguments) {
         format!("{seconds} s after the kernel started"),
     );
     let start = Instant::now();
-    let (mut login, mut settled, mut told_late) = (false, false, false);
-    while !(login && settled) {
-        let late = start.elapsed() > PATIENCE;
+    let (mut login, mut settled) = (false, false);
+    loop {
         if !login && let Some(ways) = ways_in(Path::new("/")) {
             login = true;
             tell(Stage::Login, false, ways);
@@ -66,18 +65,20 @@ pub(crate) fn report(arguments: &BootArguments) {
             settled = true;
             tell(Stage::Settled, false, state);
         }
-        if late && !settled && !told_late {
-            told_late = true;
+        if login && settled {
+            break;
+        }
+        // Asking on and on would disturb what the machine is for.
+        if start.elapsed() < PATIENCE {
+            thread::sleep(PAUSE);
+            continue;
+        }
+        if !settled {
             let jobs = output("systemctl", &["list-jobs", "--no-legend", "--no-pager"]);
             let jobs = names(&jobs.unwrap_or_default(), 1);
             tell(Stage::Settled, true, format!("still starting: {jobs}"));
         }
-        if late && settled {
-            break; // a machine that nobody can log in to
-        }
-        if !(login && settled) {
-            thread::sleep(PAUSE);
-        }
+        break;
     }
     match first_session(Path::new(SESSIONS)) {
         Ok(Some(who)) => tell(Stage::Session, false, who),

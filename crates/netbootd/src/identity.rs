@@ -1,5 +1,6 @@
 //! Who a client is to whoever logs in to it: host certificates, and what trusts them.
 
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
@@ -121,9 +122,14 @@ fn sign(
     Ok(format!("{certificate}\n{}\n", known_hosts_line(daemon)))
 }
 
-/// The host keys of the clients as they are now, by name.
-pub fn hosts(daemon: &Daemon) -> Vec<HostIdentity> {
-    let mut hosts = daemon.timelines().hosts();
+/// The host keys of the clients as they are now, by name. `leased` says to whom addresses are leased
+/// now: a machine that is off has no longer the one that somebody else got.
+pub fn hosts(daemon: &Daemon, leased: &HashMap<Ipv4Addr, MacAddr>) -> Vec<HostIdentity> {
+    let hosts = daemon.timelines().hosts().into_iter();
+    let mut hosts: Vec<HostIdentity> = hosts
+        .filter(|(client, host)| leased.get(&host.address).is_none_or(|mac| mac == client))
+        .map(|(_, host)| host)
+        .collect();
     hosts.sort_by(|a, b| (&a.hostname, a.address).cmp(&(&b.hostname, b.address)));
     hosts
 }
@@ -151,7 +157,11 @@ fn known_hosts_line(daemon: &Daemon) -> String {
     let mut names: Vec<String> = configured
         .filter_map(|client| client.hostname.clone())
         .collect();
-    names.extend(hosts(daemon).into_iter().map(|host| host.hostname));
+    names.extend(
+        hosts(daemon, &HashMap::new())
+            .into_iter()
+            .map(|host| host.hostname),
+    );
     names.retain(|name| !is_unnamed(name));
     names.sort();
     names.push(UNNAMED.to_owned());
@@ -235,7 +245,11 @@ mod tests {
             "the answer may get lost"
         );
         assert_eq!(ask(&daemon, ADDRESS, 0, 2), Err(409));
-        assert_eq!(hosts(&daemon).len(), 1);
+        let known = hosts(&daemon, &HashMap::new());
+        assert_eq!(known.len(), 1);
+        let other = MacAddr([2, 0, 0, 0, 0, 2]);
+        assert!(hosts(&daemon, &HashMap::from([(ADDRESS, other)])).is_empty());
+        assert_eq!(hosts(&daemon, &HashMap::from([(ADDRESS, PC)])), known);
         daemon.reached(PC, model::Stage::Switched, "");
         assert_eq!(ask(&daemon, ADDRESS, 0, 1), Err(403));
     }
@@ -249,7 +263,7 @@ mod tests {
         assert_eq!(ask(&daemon, ADDRESS, TOKEN_LIFE + 2, 1), Err(403));
         let bad = certify(&daemon, PC, ADDRESS, b"token=1").unwrap_err();
         assert_eq!(bad.0, 400);
-        assert!(hosts(&daemon).is_empty());
+        assert!(hosts(&daemon, &HashMap::new()).is_empty());
     }
 
     #[test]
@@ -262,6 +276,7 @@ mod tests {
         });
         ask(&before, ADDRESS, 0, 1).unwrap();
         before.reached(PC, model::Stage::Switched, "");
+        let hosts = |daemon: &Daemon| hosts(daemon, &HashMap::new());
         assert_eq!(hosts(&daemon(folder.path())), hosts(&before));
         assert_eq!(hosts(&before)[0].hostname, "pc1");
     }

@@ -1,9 +1,11 @@
 //! The names that DNS answers: kept in step with the leases.
 
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dhcp::BindingState;
 use tokio::sync::watch;
 
 use crate::daemon::Daemon;
@@ -67,14 +69,19 @@ pub async fn follow(
             .map(|served| served.link.address)
             .collect();
         let now = lease_clock();
-        let mut leases: Vec<(String, Ipv4Addr)> = shared.with(|server| {
-            server
-                .names(now)
+        let (mut leases, leased) = shared.with(|server| {
+            let names = server.names(now);
+            let names: Vec<(String, Ipv4Addr)> = names
                 .map(|(name, address)| (name.to_owned(), address))
-                .collect()
+                .collect();
+            let active = server.leases().filter(|lease| {
+                lease.state == BindingState::Bound && lease.expires_unix > now.unix
+            });
+            let leased: HashMap<_, _> = active.map(|lease| (lease.address, lease.mac)).collect();
+            (names, leased)
         });
         leases.sort_unstable();
-        let hosts = identity::hosts(&daemon);
+        let hosts = identity::hosts(&daemon, &leased);
         let now = (own, hosts, leases);
         if published.as_ref() != Some(&now) {
             let (own, hosts, leases) = &now;
