@@ -123,8 +123,10 @@ impl Serving {
 pub(super) fn image(root: &Root) -> Result<PathBuf> {
     let generations = netbootd::built_image(root)?.join(root.name);
     for entry in fs::read_dir(&generations)? {
-        let image = entry?.path().join("root.squashfs");
-        if image.exists() {
+        let entry = entry?;
+        let image = entry.path().join("root.squashfs");
+        // Not by the link to the current one: nfs-ganesha exports no links.
+        if entry.file_type()?.is_dir() && image.exists() {
             return Ok(image);
         }
     }
