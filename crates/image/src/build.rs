@@ -112,6 +112,9 @@ impl BuildOptions {
 
 /// Builds and publishes an image. Ends soon after `stop` became true, with
 /// [`BuildError::Stopped`] and nothing changed.
+///
+/// # Errors
+/// Whatever stops a build leaves the generations that were there as they were, see [`BuildError`].
 pub fn build(
     options: &BuildOptions,
     progress: &dyn Progress,

@@ -36,6 +36,16 @@ use lock::Lock;
 const MANIFEST_MAX: u64 = 4 << 20;
 
 /// The images below a state directory.
+///
+/// ```
+/// use image::catalogue::Catalogue;
+///
+/// # let folder = tempfile::tempdir()?;
+/// let catalogue = Catalogue::open(folder.path());
+/// assert!(catalogue.list()?.images.is_empty());
+/// assert!(catalogue.image(&"demo".parse()?).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Catalogue {
     folder: PathBuf,

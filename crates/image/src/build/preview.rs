@@ -32,6 +32,20 @@ pub struct Preview {
 /// Reads the source as [`build`](super::build) would, and writes nothing: neither into the state directory nor
 /// into the source.
 ///
+/// ```
+/// use image::{BuildOptions, preview};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// std::fs::create_dir(folder.join("etc"))?;
+/// std::fs::write(folder.join("etc/machine-id"), "0123456789abcdef0123456789abcdef\n")?;
+/// let options = BuildOptions::new("demo".parse()?, folder, "state".as_ref(), "init".as_ref());
+/// let seen = preview(&options, &(), &Default::default())?;
+/// assert!(seen.kernel.is_err()); // none is there, and a build would fail
+/// assert!(seen.secrets.refused.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// When the source cannot be read, and [`BuildError::Stopped`] soon after `stop` became true. A source
 /// without a kernel, with secrets or with files that cannot be read is no error here.

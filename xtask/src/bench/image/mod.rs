@@ -11,8 +11,8 @@
 //! | `rebuild` | zstd 9, after one file in a hundred changed | zstd 9 | zstd 9 |
 //!
 //! The root is `--root`, or the lab's own; `small_files` is a made tree of 200 000 files. netbootd is its
-//! writer with everything that a build does to files: it looks for secrets, hashes blocks, and reads the
-//! finished image once for its digest. `rebuild` has two rows more: `first_s`, what the first build of that
+//! writer with everything that a build does to files: it looks for secrets, hashes blocks, and
+//! digests the image. `rebuild` has two rows more: `first_s`, what the first build of that
 //! tree cost, and `times_faster`.
 //!
 //! The tree is read once before anything is timed; images are written beside it and removed.
