@@ -1,6 +1,6 @@
 //! The iPXE script of one client.
 
-use model::BootArguments;
+use model::{BootArguments, BootChoice, GenerationId, ImageName};
 
 /// What the script needs beyond the arguments for `init`.
 #[derive(Clone, Copy, Debug)]
@@ -51,10 +51,81 @@ impl Script<'_> {
     }
 }
 
-/// A script that gives the machine back to its firmware, which goes on with its boot order.
+/// A script that gives the machine to its own disk.
+///
+/// A BIOS that comes back from the network does not always go on to the disk, so its boot sector is
+/// started here; UEFI goes on with its boot order.
 pub fn local_disk() -> &'static str {
-    "#!ipxe\necho netbootd: no network boot for this machine, going on to its own disk\nexit\n"
+    "#!ipxe\n\
+     echo netbootd: no network boot for this machine, going on to its own disk\n\
+     iseq ${platform} pcbios && sanboot --no-describe --drive 0x80 ||\n\
+     exit\n"
 }
+
+/// What a menu offers.
+#[derive(Clone, Copy, Debug)]
+pub struct Menu<'a> {
+    /// Where the machine's own script is; a choice comes back there as `?pick=`.
+    pub url: &'a str,
+    /// The client's name.
+    pub hostname: &'a str,
+    /// The images with their current and older generations, the newest first.
+    pub images: &'a [(&'a ImageName, &'a [GenerationId])],
+    /// What is chosen when nobody does.
+    pub default: &'a BootChoice,
+    /// How long to wait for a choice, in seconds; 0: for ever.
+    pub timeout: u32,
+}
+
+impl Menu<'_> {
+    /// The text that iPXE runs. The first nine images have digits as keys, `l` is the local disk, `s`
+    /// the shell.
+    pub fn render(&self) -> String {
+        let mut text = format!(
+            "#!ipxe\n:menu\nmenu netbootd: what shall {} boot?\nitem --gap -- Images\n",
+            self.hostname
+        );
+        for (index, (name, _)) in self.images.iter().enumerate() {
+            let key = match index {
+                0..9 => format!("--key {} ", index + 1),
+                _ => String::new(),
+            };
+            text += &format!("item {key}{name} {name}\n");
+        }
+        if self.images.iter().any(|(_, older)| !older.is_empty()) {
+            text += "item --gap -- Earlier generations\n";
+        }
+        for (name, older) in self.images {
+            for id in older.iter().take(OLDER) {
+                let id = id.short();
+                text += &format!("item {name}@{id} {name}, generation {id}\n");
+            }
+        }
+        let timeout = match self.timeout {
+            0 => String::new(),
+            seconds => format!("--timeout {} ", u64::from(seconds) * 1000),
+        };
+        text + &format!(
+            "item --gap -- This machine\n\
+             item --key l local-disk Its own disk\n\
+             item --key s shell iPXE's command line\n\
+             choose --default {default} {timeout}picked || goto local\n\
+             iseq ${{picked}} shell && goto shell ||\n\
+             chain --replace {url}?pick=${{picked}} || goto menu\n\
+             :shell\n\
+             echo Type exit to come back.\n\
+             shell\n\
+             goto menu\n\
+             :local\n\
+             chain --replace {url}?pick=local-disk || exit\n",
+            default = self.default,
+            url = self.url,
+        )
+    }
+}
+
+/// Earlier generations that a menu shows of each image.
+const OLDER: usize = 5;
 
 /// A script that says why there is nothing to boot and asks again.
 pub fn nothing(reason: &str, url: &str) -> String {
@@ -80,7 +151,7 @@ fn host(arguments: &BootArguments) -> String {
 mod tests {
     use std::net::Ipv4Addr;
 
-    use model::{GenerationId, MacAddr, RootMode};
+    use model::{MacAddr, RootMode};
 
     use super::*;
 
@@ -141,5 +212,31 @@ mod tests {
             text.contains("echo netbootd: nothing to boot: a shell  {x}\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_menu_offers_images_their_past_and_the_machines_own_disk() {
+        let (a, b) = ("a".parse().unwrap(), "b".parse().unwrap());
+        let older = [GenerationId([0xcd; 16])];
+        let menu = Menu {
+            url: "http://192.168.67.1/boot/52-54-00-00-00-01.ipxe",
+            hostname: "pc1",
+            images: &[(&a, &older), (&b, &[])],
+            default: &BootChoice::LocalDisk,
+            timeout: 10,
+        };
+        let text = menu.render();
+        for line in [
+            "item --key 1 a a",
+            "item --key 2 b b",
+            "item a@cdcdcdcdcdcd a, generation cdcdcdcdcdcd",
+            "item --key l local-disk Its own disk",
+            "choose --default local-disk --timeout 10000 picked || goto local",
+            "chain --replace http://192.168.67.1/boot/52-54-00-00-00-01.ipxe?pick=${picked} || goto menu",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        let patient = Menu { timeout: 0, ..menu };
+        assert!(!patient.render().contains("--timeout"));
     }
 }

@@ -2,22 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use model::{GenerationId, ImageName, MacAddr, RootMode};
+use model::{BootChoice, GenerationId, Group, ImageName, MacAddr, RootMode, Settings};
 
-/// What a client should boot.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Choice {
-    /// An image of ours.
-    Image(ImageName),
-    /// Whatever is on its own disk: netbootd stays out of the way.
-    LocalDisk,
-}
-
-/// The current generation of a published image, with its settings.
+/// A published image, with its settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishedImage {
     /// The generation that new boots get.
     pub generation: GenerationId,
+    /// The others that are there, the newest first.
+    pub older: Vec<GenerationId>,
     /// How clients of this image get their root; `None`: as the site says.
     pub root: Option<RootMode>,
     /// Added to the kernel command line after the site's.
@@ -29,25 +22,23 @@ pub struct PublishedImage {
 pub struct ClientSettings {
     /// Its name.
     pub hostname: Option<String>,
-    /// What it boots; `None`: the site's default.
-    pub boot: Option<Choice>,
-    /// How it gets its root; `None`: as its image says.
-    pub root: Option<RootMode>,
-    /// Added last to the kernel command line.
-    pub kernel_arguments: String,
+    /// What it boots, and how.
+    pub settings: Settings,
 }
 
 /// Everything that a boot decision depends on, as one snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Site {
     /// `None`: the only published image, if there is exactly one.
-    pub default: Option<Choice>,
+    pub default: Option<BootChoice>,
     /// How clients get their root unless image or client say otherwise.
     pub root: RootMode,
     /// For every client, first on the kernel command line.
     pub kernel_arguments: String,
     /// What can be booted.
     pub images: BTreeMap<ImageName, PublishedImage>,
+    /// What the operator says of several clients together, the lowest rank first.
+    pub groups: Vec<Group>,
     /// What the operator says of single clients.
     pub clients: BTreeMap<MacAddr, ClientSettings>,
 }
@@ -74,22 +65,37 @@ pub enum Plan {
     Boot(BootPlan),
     /// Its own disk: it gets no boot file.
     LocalDisk,
+    /// A menu.
+    Menu,
+    /// It is not answered at all.
+    Unanswered,
     /// Nothing can be booted; the reason, for the operator.
     Nothing(String),
 }
 
 impl Site {
-    /// What `client` boots now.
-    pub fn plan(&self, client: MacAddr) -> Plan {
+    /// The client's name: the configured one, else one that stays the same and tells which machine
+    /// it is.
+    pub fn hostname(&self, client: MacAddr) -> String {
         let settings = self.clients.get(&client);
-        let choice = settings
-            .and_then(|settings| settings.boot.as_ref())
-            .or(self.default.as_ref());
-        let name = match choice {
-            Some(Choice::LocalDisk) => return Plan::LocalDisk,
-            Some(Choice::Image(name)) => name,
+        let configured = settings.and_then(|settings| settings.hostname.clone());
+        configured.unwrap_or_else(|| {
+            let [.., a, b, c] = client.0;
+            format!("pc-{a:02x}{b:02x}{c:02x}")
+        })
+    }
+
+    /// What `client` boots now. `instead` is a choice for this one boot: by a ticket, or in the menu.
+    pub fn plan(&self, client: MacAddr, instead: Option<&BootChoice>) -> Plan {
+        let layers = self.layers(client);
+        let choice = instead.or(layers.boot()).or(self.default.as_ref());
+        let (name, digits) = match choice {
+            Some(BootChoice::LocalDisk) => return Plan::LocalDisk,
+            Some(BootChoice::Menu) => return Plan::Menu,
+            Some(BootChoice::Unanswered) => return Plan::Unanswered,
+            Some(BootChoice::Image { name, generation }) => (name, generation.as_deref()),
             None => match self.only_image() {
-                Ok(name) => name,
+                Ok(name) => (name, None),
                 Err(reason) => return Plan::Nothing(reason),
             },
         };
@@ -98,25 +104,24 @@ impl Site {
                 "image {name} is not published; build it with: netbootd image build --name {name} SOURCE"
             ));
         };
-        let client_words = settings.map(|settings| settings.kernel_arguments.as_str());
-        let words = [
-            Some(&*self.kernel_arguments),
-            Some(&*image.kernel_arguments),
-            client_words,
-        ];
-        let words: Vec<&str> = words
+        let generation = match digits {
+            None => image.generation,
+            Some(digits) => match image.find(digits) {
+                Ok(id) => id,
+                Err(reason) => return Plan::Nothing(format!("image {name} has {reason}")),
+            },
+        };
+        let words: Vec<&str> = [&*self.kernel_arguments, &*image.kernel_arguments]
             .into_iter()
-            .flatten()
+            .chain(layers.kernel_arguments())
             .map(str::trim)
             .filter(|words| !words.is_empty())
             .collect();
+        let settings = self.clients.get(&client);
         Plan::Boot(BootPlan {
             image: name.clone(),
-            generation: image.generation,
-            root: settings
-                .and_then(|settings| settings.root)
-                .or(image.root)
-                .unwrap_or(self.root),
+            generation,
+            root: layers.root().or(image.root).unwrap_or(self.root),
             kernel_arguments: words.join(" "),
             hostname: settings.and_then(|settings| settings.hostname.clone()),
         })
@@ -142,6 +147,21 @@ impl Site {
     }
 }
 
+impl PublishedImage {
+    /// The generation whose id begins with these digits; else why there is not exactly one.
+    pub fn find(&self, digits: &str) -> Result<GenerationId, String> {
+        let all = std::iter::once(self.generation).chain(self.older.iter().copied());
+        let mut found = all.filter(|id| BootChoice::means(digits, *id));
+        match (found.next(), found.next()) {
+            (Some(id), None) => Ok(id),
+            (None, _) => Err(format!("no generation {digits} (any more)")),
+            (Some(_), Some(_)) => Err(format!(
+                "several generations that begin with {digits}; write more digits"
+            )),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -151,6 +171,7 @@ mod tests {
     fn site(names: &[&str]) -> Site {
         let image = |n: u8| PublishedImage {
             generation: GenerationId([n; 16]),
+            older: vec![GenerationId([0xa0 + n; 16])],
             root: None,
             kernel_arguments: String::new(),
         };
@@ -165,7 +186,7 @@ mod tests {
     }
 
     fn booted(site: &Site) -> BootPlan {
-        match site.plan(PC) {
+        match site.plan(PC, None) {
             Plan::Boot(plan) => plan,
             other => panic!("{other:?}"),
         }
@@ -175,16 +196,16 @@ mod tests {
     fn the_only_image_needs_no_setting() {
         assert_eq!(booted(&site(&["demo"])).image.as_str(), "demo");
         assert!(
-            matches!(site(&[]).plan(PC), Plan::Nothing(reason) if reason.contains("image build"))
+            matches!(site(&[]).plan(PC, None), Plan::Nothing(reason) if reason.contains("image build"))
         );
-        let two = site(&["a", "b"]).plan(PC);
+        let two = site(&["a", "b"]).plan(PC, None);
         assert!(matches!(two, Plan::Nothing(reason) if reason.contains("a, b")));
     }
 
     #[test]
     fn the_client_wins_over_the_image_and_the_image_over_the_site() {
         let mut site = site(&["a", "b"]);
-        site.default = Some(Choice::Image("a".parse().unwrap()));
+        site.default = Some("a".parse().unwrap());
         site.kernel_arguments = "quiet".into();
         site.images.values_mut().for_each(|image| {
             image.root = Some(RootMode::Tree);
@@ -196,9 +217,12 @@ mod tests {
             PC,
             ClientSettings {
                 hostname: Some("pc1".into()),
-                boot: Some(Choice::Image("b".parse().unwrap())),
-                root: Some(RootMode::Ram),
-                kernel_arguments: "debug".into(),
+                settings: Settings {
+                    boot: Some("b".parse().unwrap()),
+                    root: Some(RootMode::Ram),
+                    kernel_arguments: Some("debug".into()),
+                    ..Settings::default()
+                },
             },
         );
         let plan = booted(&site);
@@ -210,16 +234,46 @@ mod tests {
     #[test]
     fn local_disk_means_hands_off_unless_the_client_has_an_image() {
         let mut site = site(&["demo"]);
-        site.default = Some(Choice::LocalDisk);
-        assert_eq!(site.plan(PC), Plan::LocalDisk);
-        let boot = Some(Choice::Image("demo".parse().unwrap()));
+        site.default = Some(BootChoice::LocalDisk);
+        assert_eq!(site.plan(PC, None), Plan::LocalDisk);
+        let settings = Settings {
+            boot: Some("demo".parse().unwrap()),
+            ..Settings::default()
+        };
         site.clients.insert(
             PC,
             ClientSettings {
-                boot,
-                ..ClientSettings::default()
+                hostname: None,
+                settings,
             },
         );
         assert_eq!(booted(&site).image.as_str(), "demo");
+    }
+
+    #[test]
+    fn an_older_generation_is_named_by_its_first_digits() {
+        let site = site(&["demo"]);
+        let plan = |text: &str| site.plan(PC, Some(&text.parse().unwrap()));
+        let id = |text| match plan(text) {
+            Plan::Boot(plan) => plan.generation,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(id("demo"), GenerationId([1; 16]));
+        assert_eq!(id("demo@a1a1"), GenerationId([0xa1; 16]));
+        assert!(
+            matches!(plan("demo@beef"), Plan::Nothing(reason) if reason.contains("no generation beef"))
+        );
+    }
+
+    #[test]
+    fn a_choice_for_one_boot_wins_over_everything() {
+        let mut site = site(&["demo"]);
+        site.default = Some(BootChoice::Unanswered);
+        assert_eq!(site.plan(PC, None), Plan::Unanswered);
+        assert_eq!(site.plan(PC, Some(&BootChoice::Menu)), Plan::Menu);
+        assert!(matches!(
+            site.plan(PC, Some(&"demo".parse().unwrap())),
+            Plan::Boot(_)
+        ));
     }
 }

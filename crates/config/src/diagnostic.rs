@@ -88,6 +88,18 @@ codes! {
     MissingKey = 28,
     /// The name of an `exports` table cannot be a folder's.
     BadExportName = 29,
+    /// A pattern that no client can match, or a name that no group can have.
+    BadPattern = 30,
+    /// The text is not a unit of systemd.
+    BadUnit = 31,
+    /// The text is not a line of fstab(5).
+    BadFstab = 32,
+    /// A command that is empty or has more than one line.
+    BadCommand = 33,
+    /// There is no group or user of this name.
+    UnknownName = 34,
+    /// Groups include each other in a circle.
+    CircularInclude = 35,
     /// This machine has no such network card.
     InterfaceMissing = 101,
     /// The card does not have the address.

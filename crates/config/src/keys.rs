@@ -3,92 +3,7 @@
 //! Defaults, the check for unknown keys, the conversion of environment variables, the shipped
 //! `config/netbootd.toml` and the tables of `config/README.md` all come from [`KEYS`].
 
-use crate::path::KeyPath;
-
-/// What a key holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A string.
-    Text,
-    /// A string out of a closed list.
-    Word(&'static [&'static str]),
-    /// An integer.
-    Number,
-    /// `true` or `false`.
-    Flag,
-    /// An array of strings.
-    List,
-}
-
-/// What a key means when nobody sets it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Initial {
-    /// This value, in TOML.
-    Value(&'static str),
-    /// Nothing: the daemon finds out by itself (the prose says how). An example value, in TOML.
-    Unset(&'static str),
-}
-
-/// One key: where it stands, what it holds, and the line of prose that explains it.
-#[derive(Clone, Copy, Debug)]
-pub struct Key {
-    /// Dotted path; `*` stands for a name that the operator chooses.
-    pub path: &'static str,
-    /// What it holds.
-    pub kind: Kind,
-    /// Its default, or an example of it.
-    pub initial: Initial,
-    /// One or two sentences for the operator.
-    pub prose: &'static str,
-}
-
-impl Key {
-    /// The key that stands at `path`, if there is one.
-    pub fn at(path: &KeyPath) -> Option<&'static Self> {
-        KEYS.iter().find(|key| path.matches(key.path))
-    }
-
-    /// The first sentence of the prose, to stand inside of another.
-    pub(crate) fn gist(&self) -> String {
-        gist(self.prose)
-    }
-
-    /// The default or the example, in TOML.
-    pub fn example(&self) -> &'static str {
-        match self.initial {
-            Value(toml) | Unset(toml) => toml,
-        }
-    }
-}
-
-/// The first sentence, without a capital and a full stop.
-pub(crate) fn gist(prose: &str) -> String {
-    let sentence = prose
-        .split(". ")
-        .next()
-        .unwrap_or_default()
-        .trim_end_matches('.');
-    let mut letters = sentence.chars();
-    match (letters.next(), letters.next()) {
-        (Some(first), Some(second)) if !second.is_uppercase() => first
-            .to_lowercase()
-            .chain([second])
-            .chain(letters)
-            .collect(),
-        _ => sentence.to_owned(),
-    }
-}
-
-/// One table of the file: its pattern, an example of the name in it, and what it is for.
-#[derive(Clone, Copy, Debug)]
-pub struct Section {
-    /// Dotted path as in [`Key::path`]; empty for the top of the file.
-    pub path: &'static str,
-    /// The header to write for it, without brackets.
-    pub example: &'static str,
-    /// A sentence for the operator.
-    pub prose: &'static str,
-}
+use crate::key::{Initial, Key, Kind, Section};
 
 const fn key(path: &'static str, kind: Kind, initial: Initial, prose: &'static str) -> Key {
     Key {
@@ -148,6 +63,12 @@ pub const SECTIONS: &[Section] = &[
         "Settings of one client, by the MAC address of the card it boots from.",
     ),
     section(
+        "groups.*",
+        "groups.gpu",
+        "Settings of several clients. A client's own settings win over those of its groups, a later group over \
+         an earlier one, and a group over what it includes; kernel arguments, units, lines and commands add up.",
+    ),
+    section(
         "users.*",
         "users.alice",
         "An account that every client has.",
@@ -181,6 +102,14 @@ pub const KEYS: &[Key] = &[
         Text,
         Value("\"/run/netbootd/control.sock\""),
         "Where the netbootd commands reach the running daemon.",
+    ),
+    key(
+        "overlay_dir",
+        Text,
+        Value("\"/etc/netbootd/overlay\""),
+        "Folder of files that clients get over their image: those below `all` all of them, those below \
+         `groups/NAME` the group's, those below `clients/NAME` one client; the last wins. A file whose name \
+         ends with .j2 is a template. Nothing in it may be secret.",
     ),
     key(
         "interfaces.*.mode",
@@ -271,7 +200,9 @@ pub const KEYS: &[Key] = &[
         "boot.default",
         Text,
         Unset("\"demo\""),
-        "Name of an image, or \"local-disk\". Unset: the only published image.",
+        "What clients boot: an image (\"demo\"), one of its generations (\"demo@0123456789ab\"), \"local-disk\": \
+         their own disk unless they have a ticket, \"menu\": whoever sits there chooses, or \"none\": no answer \
+         at all. Unset: the only published image.",
     ),
     key(
         "boot.root",
@@ -285,6 +216,18 @@ pub const KEYS: &[Key] = &[
         Text,
         Value("\"\""),
         "Words to add to every kernel command line.",
+    ),
+    key(
+        "boot.menu_default",
+        Text,
+        Unset("\"demo\""),
+        "What a menu chooses when nobody does. Unset: the machine's own disk.",
+    ),
+    key(
+        "boot.menu_timeout",
+        Number,
+        Value("10"),
+        "How many seconds a menu waits for somebody; 0: for ever.",
     ),
     key(
         "loaders.folders",
@@ -376,19 +319,124 @@ pub const KEYS: &[Key] = &[
         "clients.*.image",
         Text,
         Unset("\"demo\""),
-        "As boot.default, for this client. Unset: boot.default.",
+        "As boot.default, for this client. Unset: what its groups say, else boot.default.",
     ),
     key(
         "clients.*.root",
         ROOTS,
         Unset("\"ram\""),
-        "As boot.root, for this client. Unset: the image's setting.",
+        "As boot.root, for this client. Unset: what its groups say, else the image's setting.",
     ),
     key(
         "clients.*.kernel_arguments",
         Text,
         Unset("\"nomodeset\""),
         "Words to add for this client.",
+    ),
+    key(
+        "clients.*.mask",
+        List,
+        Unset("[\"cups.service\"]"),
+        "Units of systemd that never start. Unset: none but those that fetch packages or look after the \
+         machine's own disks.",
+    ),
+    key(
+        "clients.*.unmask",
+        List,
+        Unset("[\"fstrim.timer\"]"),
+        "Units that start although netbootd or a setting of lower rank masks them.",
+    ),
+    key(
+        "clients.*.fstab",
+        List,
+        Unset("[\"nas:/data /data nfs ro,nofail 0 0\"]"),
+        "Lines of /etc/fstab. Unset: the image's own file stays as it is.",
+    ),
+    key(
+        "clients.*.commands",
+        List,
+        Unset("[\"modprobe nvidia-uvm\"]"),
+        "Shell commands that root runs at the end of the boot, in order.",
+    ),
+    key(
+        "clients.*.autologin",
+        Text,
+        Unset("\"alice\""),
+        "The account that the screen and the serial console are logged in as. Unset: they ask.",
+    ),
+    key(
+        "clients.*.users",
+        List,
+        Unset("[\"alice\"]"),
+        "Which of the users this client has. Unset: all.",
+    ),
+    key(
+        "groups.*.members",
+        List,
+        Unset("[\"pc-gpu*\", \"52:54:*\"]"),
+        "Who belongs to it: host names or MAC addresses, with `*` for any text and `?` for one character. \
+         Unset: nobody; other groups may include it.",
+    ),
+    key(
+        "groups.*.include",
+        List,
+        Unset("[]"),
+        "Groups whose settings these clients have too.",
+    ),
+    key(
+        "groups.*.image",
+        Text,
+        Unset("\"demo\""),
+        "As boot.default, for these clients. Unset: boot.default.",
+    ),
+    key(
+        "groups.*.root",
+        ROOTS,
+        Unset("\"ram\""),
+        "As boot.root, for these clients. Unset: the image's setting.",
+    ),
+    key(
+        "groups.*.kernel_arguments",
+        Text,
+        Unset("\"nomodeset\""),
+        "Words to add for these clients.",
+    ),
+    key(
+        "groups.*.mask",
+        List,
+        Unset("[\"cups.service\"]"),
+        "Units of systemd that never start. Unset: none but those that fetch packages or look after the \
+         machine's own disks.",
+    ),
+    key(
+        "groups.*.unmask",
+        List,
+        Unset("[\"fstrim.timer\"]"),
+        "Units that start although netbootd or a setting of lower rank masks them.",
+    ),
+    key(
+        "groups.*.fstab",
+        List,
+        Unset("[\"nas:/data /data nfs ro,nofail 0 0\"]"),
+        "Lines of /etc/fstab. Unset: the image's own file stays as it is.",
+    ),
+    key(
+        "groups.*.commands",
+        List,
+        Unset("[\"modprobe nvidia-uvm\"]"),
+        "Shell commands that root runs at the end of the boot, in order.",
+    ),
+    key(
+        "groups.*.autologin",
+        Text,
+        Unset("\"alice\""),
+        "The account that the screen and the serial console are logged in as. Unset: they ask.",
+    ),
+    key(
+        "groups.*.users",
+        List,
+        Unset("[\"alice\"]"),
+        "Which of the users these clients have. Unset: all.",
     ),
     key(
         "users.*.ssh_keys",

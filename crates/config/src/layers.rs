@@ -4,7 +4,8 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use crate::diagnostic::{Code, Diagnostic, Fault};
-use crate::keys::{Initial, KEYS, Key, Kind};
+use crate::key::{Initial, Key, Kind};
+use crate::keys::KEYS;
 use crate::path::KeyPath;
 use crate::source::plain;
 

@@ -16,6 +16,8 @@
 
 mod conflicts;
 mod diagnostic;
+mod groups;
+mod key;
 mod keys;
 mod layers;
 mod live;
@@ -30,12 +32,13 @@ mod text;
 mod unknown;
 
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity};
-pub use keys::{Initial, KEYS, Key, Kind, SECTIONS, Section};
+pub use key::{Initial, Key, Kind, Section};
+pub use keys::{KEYS, SECTIONS};
 pub use live::Network;
 pub use loaded::{LoadOptions, Loaded, Setting, load, load_text};
 pub use meaning::{
-    Boot, BootChoice, ClientSettings, Config, Dns, ExportedFolder, Http, ImageSettings, Interface,
-    KEEP, Loaders, Log, LogFormat, Mode, Nfs, Scrub, Subnet, Tftp, User,
+    Boot, ClientSettings, Config, Dns, ExportedFolder, Http, ImageSettings, Interface, KEEP,
+    Loaders, Log, LogFormat, Mode, Nfs, Scrub, Subnet, Tftp, User,
 };
 pub use path::KeyPath;
 pub use reference::{code_table, default_file, key_tables};

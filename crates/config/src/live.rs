@@ -3,11 +3,11 @@
 
 use std::net::Ipv4Addr;
 
-use model::{ImageName, MacAddr};
+use model::{BootChoice, ImageName, MacAddr};
 
 use crate::diagnostic::{Code, Diagnostic, Fault};
 use crate::loaded::Loaded;
-use crate::meaning::{BootChoice, Interface};
+use crate::meaning::Interface;
 use crate::path::KeyPath;
 use crate::source::Part;
 use crate::text::{hosts_of, mask};
@@ -61,14 +61,18 @@ impl Loaded {
     pub fn check_images(&self, is_published: impl Fn(&ImageName) -> bool) -> Vec<Diagnostic> {
         let default = self.config.boot.default.iter();
         let default = default.map(|choice| (KeyPath::new(["boot", "default"]), choice));
-        let clients = self.config.clients.iter().filter_map(|(mac, client)| {
-            Some((self.client(*mac).child("image"), client.image.as_ref()?))
-        });
+        let clients = self.config.clients.iter();
+        let clients = clients.map(|(mac, client)| (self.client(*mac), &client.settings));
+        let groups = self.config.groups.iter();
+        let groups = groups.map(|group| (self.group(&group.name), &group.settings));
+        let chosen = clients
+            .chain(groups)
+            .filter_map(|(table, settings)| Some((table.child("image"), settings.boot.as_ref()?)));
         let named = default
-            .chain(clients)
+            .chain(chosen)
             .filter_map(|(path, choice)| match choice {
-                BootChoice::Image(name) => Some((path, Part::Value, name)),
-                BootChoice::LocalDisk => None,
+                BootChoice::Image { name, .. } => Some((path, Part::Value, name)),
+                BootChoice::LocalDisk | BootChoice::Menu | BootChoice::Unanswered => None,
             });
         let settings = self.config.images.keys();
         let settings =
@@ -173,8 +177,16 @@ impl Loaded {
         }
     }
 
+    /// The table of a group, with its name spelled as in the file.
+    pub fn group(&self, name: &str) -> KeyPath {
+        let table = KeyPath::new(["groups"]);
+        let same = |spelled: &&str| spelled.eq_ignore_ascii_case(name);
+        let spelled = self.names_in(&table).find(same);
+        table.child(spelled.unwrap_or(name))
+    }
+
     /// The table of a client, with its address spelled as in the file.
-    fn client(&self, mac: MacAddr) -> KeyPath {
+    pub fn client(&self, mac: MacAddr) -> KeyPath {
         let table = KeyPath::new(["clients"]);
         let spelled = self.names_in(&table).find(|name| name.parse() == Ok(mac));
         table.child(spelled.unwrap_or(&mac.to_string()))

@@ -6,7 +6,7 @@ use figment::Figment;
 use figment::value::Value;
 
 use crate::diagnostic::{Code, Diagnostic, Diagnostics, Fault, Severity};
-use crate::keys::Key;
+use crate::key::Key;
 use crate::layers::{self, DEFAULT, FILE};
 use crate::lower::lower;
 use crate::meaning::Config;
@@ -172,6 +172,14 @@ impl Loaded {
         let mut found = Vec::new();
         self.collect(&KeyPath::default(), &self.tree, &mut found);
         found
+    }
+
+    /// One key with its value and the place that set it; `None` if it has no value.
+    pub fn setting(&self, path: &KeyPath) -> Option<Setting> {
+        let mut found = Vec::new();
+        Key::at(path)?;
+        self.collect(path, find(&self.tree, path)?, &mut found);
+        found.pop()
     }
 
     fn collect(&self, path: &KeyPath, value: &Value, found: &mut Vec<Setting>) {

@@ -5,22 +5,24 @@ use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use model::{MacAddr, RootMode};
+use model::RootMode;
 
 use crate::conflicts::{Claims, Pool};
 use crate::diagnostic::{Code, Fault};
+use crate::groups;
 use crate::meaning::{
-    Boot, ClientSettings, Config, Dns, ExportedFolder, Http, ImageSettings, Interface, Loaders,
-    Log, LogFormat, Mode, Nfs, Scrub, Subnet, Tftp, User,
+    Boot, Config, Dns, ExportedFolder, Http, ImageSettings, Interface, Loaders, Log, LogFormat,
+    Mode, Nfs, Scrub, Subnet, Tftp, User,
 };
 use crate::path::KeyPath;
-use crate::reader::{Reader, Spot};
+use crate::reader::{Reader, Spot, bare};
 use crate::text;
 
 /// The meaning of all keys. What is wrong is left in the reader, and a harmless value in its place.
 pub(crate) fn lower(reader: &mut Reader<'_>) -> Config {
     let top = KeyPath::default();
     let mut claims = Claims::default();
+    let users = users(reader, &mut claims);
     let config = Config {
         state_dir: path_or(reader, &top.child("state_dir"), "/var/lib/netbootd"),
         control_socket: path_or(
@@ -28,6 +30,7 @@ pub(crate) fn lower(reader: &mut Reader<'_>) -> Config {
             &top.child("control_socket"),
             "/run/netbootd/control.sock",
         ),
+        overlay_dir: path_or(reader, &top.child("overlay_dir"), "/etc/netbootd/overlay"),
         log: log(reader, &top.child("log")),
         interfaces: interfaces(reader, &mut claims),
         subnets: subnets(reader, &mut claims),
@@ -36,8 +39,9 @@ pub(crate) fn lower(reader: &mut Reader<'_>) -> Config {
         loaders: loaders(reader),
         images: images(reader),
         scrub: scrub(reader),
-        clients: clients(reader, &mut claims),
-        users: users(reader, &mut claims),
+        clients: groups::clients(reader, &mut claims, &users),
+        groups: groups::groups(reader, &users),
+        users,
         http: Http {
             port: reader.port(&KeyPath::new(["http", "port"])),
         },
@@ -251,6 +255,14 @@ fn boot(reader: &mut Reader<'_>) -> Boot {
         default: reader.one(&at.child("default"), text::boot_choice),
         root: root_mode(reader, &at).unwrap_or_default(),
         kernel_arguments: kernel_arguments(reader, &at).unwrap_or_default(),
+        menu_default: reader.one(&at.child("menu_default"), text::boot_choice),
+        menu_timeout: reader
+            .number(
+                &at.child("menu_timeout"),
+                &[0..=3600],
+                "nobody waits longer than an hour; 0 waits for ever",
+            )
+            .unwrap_or(10),
     }
 }
 
@@ -295,30 +307,6 @@ fn scrub(reader: &mut Reader<'_>) -> Scrub {
         keep: bare(reader.many(&at.child("keep"), text::pattern)),
         allow_secrets: bare(reader.many(&at.child("allow_secrets"), text::pattern)),
     }
-}
-
-fn clients(reader: &mut Reader<'_>, claims: &mut Claims) -> BTreeMap<MacAddr, ClientSettings> {
-    let mut clients = BTreeMap::new();
-    for (at, mac) in reader.names(&KeyPath::new(["clients"]), text::mac) {
-        claims.client(Spot::key(&at), mac);
-        let hostname = reader.one(&at.child("hostname"), text::hostname);
-        if let Some(hostname) = &hostname {
-            claims.hostname(Spot::value(&at.child("hostname")), hostname.clone(), mac);
-        }
-        let address = reader.one(&at.child("address"), text::address);
-        if let Some(address) = address {
-            claims.reservation(Spot::value(&at.child("address")), address, mac);
-        }
-        let settings = ClientSettings {
-            hostname,
-            address,
-            image: reader.one(&at.child("image"), text::boot_choice),
-            kernel_arguments: kernel_arguments(reader, &at),
-            root: root_mode(reader, &at),
-        };
-        clients.insert(mac, settings);
-    }
-    clients
 }
 
 fn users(reader: &mut Reader<'_>, claims: &mut Claims) -> BTreeMap<String, User> {
@@ -367,8 +355,4 @@ fn exports(reader: &mut Reader<'_>) -> BTreeMap<String, ExportedFolder> {
 
 fn networks(reader: &mut Reader<'_>, at: &KeyPath) -> Vec<(Ipv4Addr, u8)> {
     bare(reader.many(&at.child("networks"), text::network))
-}
-
-fn bare<T>(found: Vec<(Spot, T)>) -> Vec<T> {
-    found.into_iter().map(|(_, value)| value).collect()
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use model::{ImageName, MacAddr, RootMode};
+use model::{BootChoice, Group, ImageName, MacAddr, RootMode, Settings};
 
 /// A whole configuration. [`Config::default`] is what an empty file means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Path of the control socket; absolute.
     pub control_socket: PathBuf,
+    /// Folder of the clients' overlay files; absolute.
+    pub overlay_dir: PathBuf,
     /// `[log]`
     pub log: Log,
     /// `[interfaces.*]`, in the order of the file.
@@ -32,6 +34,9 @@ pub struct Config {
     pub scrub: Scrub,
     /// `[clients.*]`; no two have the same address or hostname.
     pub clients: BTreeMap<MacAddr, ClientSettings>,
+    /// `[groups.*]`, in the order of the file: a later one wins over an earlier one. What they
+    /// include is there, and not in a circle.
+    pub groups: Vec<Group>,
     /// `[users.*]`; no two have the same uid.
     pub users: BTreeMap<String, User>,
     /// `[http]`
@@ -126,15 +131,6 @@ pub struct Dns {
     pub hosts: BTreeMap<String, Ipv4Addr>,
 }
 
-/// What a client boots.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BootChoice {
-    /// The current generation of this image.
-    Image(ImageName),
-    /// Its own disk: firmware is told to go on.
-    LocalDisk,
-}
-
 /// What clients boot unless their own table says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Boot {
@@ -144,6 +140,10 @@ pub struct Boot {
     pub root: RootMode,
     /// Words for the kernel command line; may be empty.
     pub kernel_arguments: String,
+    /// What a menu chooses by itself; `None`: the machine's own disk.
+    pub menu_default: Option<BootChoice>,
+    /// How long a menu waits, in seconds; 0: for ever.
+    pub menu_timeout: u32,
 }
 
 /// The programs that firmware loads first; `None`: the daemon's own choice.
@@ -195,12 +195,8 @@ pub struct ClientSettings {
     pub hostname: Option<String>,
     /// The address kept for it.
     pub address: Option<Ipv4Addr>,
-    /// Instead of [`Boot::default`].
-    pub image: Option<BootChoice>,
-    /// Added to the image's kernel arguments.
-    pub kernel_arguments: Option<String>,
-    /// Instead of the image's root mode.
-    pub root: Option<RootMode>,
+    /// What it boots, and how.
+    pub settings: Settings,
 }
 
 /// An account that every client has.

@@ -6,7 +6,7 @@ use figment::Figment;
 use figment::value::Value;
 
 use crate::diagnostic::{Code, Diagnostic, Fault};
-use crate::keys::{Initial, Key, Kind};
+use crate::key::{Initial, Key, Kind};
 use crate::layers::{FILE, elsewhere};
 use crate::path::{KeyPath, toml_name};
 use crate::source::{Part, Source};
@@ -271,6 +271,11 @@ impl<'a> Reader<'a> {
         });
         self.report(&Spot::value(path), fault);
     }
+}
+
+/// The elements without their places.
+pub(crate) fn bare<T>(found: Vec<(Spot, T)>) -> Vec<T> {
+    found.into_iter().map(|(_, value)| value).collect()
 }
 
 /// The layer that a value came from; that of its first leaf for a table.

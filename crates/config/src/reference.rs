@@ -4,7 +4,8 @@
 use std::fmt::Write;
 
 use crate::diagnostic::Code;
-use crate::keys::{Initial, KEYS, Key, SECTIONS, Section};
+use crate::key::{Initial, Key, Section};
+use crate::keys::{KEYS, SECTIONS};
 
 const HEAD: &str = "\
 # Every key of netbootd with its default. A line that starts with `#` and has no space after it is a

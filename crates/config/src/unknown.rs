@@ -3,7 +3,8 @@
 use figment::value::Value;
 
 use crate::diagnostic::{Code, Fault};
-use crate::keys::{KEYS, Key, SECTIONS, gist};
+use crate::key::{Key, gist};
+use crate::keys::{KEYS, SECTIONS};
 use crate::path::{KeyPath, toml_name};
 use crate::reader::{Reader, Spot, kind_of};
 

@@ -7,17 +7,21 @@
 mod arch;
 mod boot_arguments;
 mod host_key;
+mod choice;
 mod mac;
 mod name;
 mod pci;
 mod report;
+mod settings;
 mod stage;
 
 pub use arch::{ClientArch, Firmware};
 pub use boot_arguments::{BootArguments, BootArgumentsError, ClientNetwork, RootMode};
 pub use host_key::{HostKeyRequest, HostKeyRequestError};
+pub use choice::{BootChoice, ParseBootChoiceError};
 pub use mac::{MacAddr, ParseMacError};
 pub use name::{GenerationId, ImageName, ParseGenerationError, ParseImageNameError};
 pub use pci::{NotPci, PciId};
 pub use report::{Report, ReportError};
+pub use settings::{Group, ParsePatternError, Pattern, Settings};
 pub use stage::Stage;

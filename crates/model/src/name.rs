@@ -5,7 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The name of an image: 1 to 63 of `a-z 0-9 . _ -`, the first a letter or digit.
+/// The name of an image: 1 to 63 of `a-z 0-9 . _ -`, the first a letter or digit; not `menu`, `none`
+/// or `local-disk`.
 ///
 /// It is a folder name, a path component in URLs and exports, and a word on a kernel command line,
 /// so it may hold nothing that any of those would have to quote.
@@ -32,7 +33,8 @@ pub struct ParseImageNameError;
 impl fmt::Display for ParseImageNameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "an image name is 1 to 63 of a-z, 0-9, '.', '_' and '-', and starts with a letter or digit",
+            "an image name is 1 to 63 of a-z, 0-9, '.', '_' and '-', starts with a letter or digit, and is \
+             none of menu, none and local-disk",
         )
     }
 }
@@ -49,7 +51,8 @@ impl FromStr for ImageName {
             && text
                 .bytes()
                 .all(|byte| word(byte) || matches!(byte, b'.' | b'_' | b'-'));
-        if good {
+        // What a client boots is an image's name or one of these words.
+        if good && !matches!(text, "menu" | "none" | "local-disk") {
             Ok(Self(text.to_owned()))
         } else {
             Err(ParseImageNameError)
@@ -144,6 +147,7 @@ mod tests {
             "A",
             "a b",
             "a,b",
+            "menu",
             "ä",
             &"a".repeat(64),
         ] {

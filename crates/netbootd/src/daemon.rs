@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use boot::{Authority, Facts, SiteKey, Timelines};
+use boot::{Authority, Facts, Plan, SiteKey, Timelines};
 use model::{ClientArch, Firmware, MacAddr, Stage};
 use tracing::{info, warn};
 
@@ -15,6 +15,7 @@ use crate::links::Link;
 use crate::loaders::Loaders;
 use crate::running::Book;
 use crate::services::nfs::Counters;
+use crate::tickets::TicketBook;
 
 /// The state of the running daemon. Services hold an `Arc` of it; each part has one owner that
 /// replaces it, and everybody else reads snapshots.
@@ -39,6 +40,8 @@ pub struct Daemon {
     timelines: Mutex<Timelines>,
     /// Who runs what, on disk.
     book: Book,
+    /// What single machines boot next, on disk.
+    pub tickets: TicketBook,
 }
 
 impl Daemon {
@@ -53,6 +56,7 @@ impl Daemon {
         let exports = ExportFs::new(HandleKey::new(site_key.0), access(&config));
         exports.publish(images.export());
         let (book, timelines) = Book::open(&config.state_dir);
+        let tickets = TicketBook::open(&config.state_dir);
         Arc::new(Self {
             config,
             images: ArcSwap::from_pointee(images),
@@ -64,7 +68,19 @@ impl Daemon {
             links: ArcSwap::default(),
             timelines: Mutex::new(timelines),
             book,
+            tickets,
         })
+    }
+
+    /// A client's name.
+    pub fn hostname(&self, client: MacAddr) -> String {
+        self.images.load().site.hostname(client)
+    }
+
+    /// What a client boots now: what its ticket says, else what is configured.
+    pub fn plan(&self, client: MacAddr) -> Plan {
+        let ticket = self.tickets.choice(client, unix_seconds());
+        self.images.load().site.plan(client, ticket.as_ref())
     }
 
     /// The timelines. A panic while they were held leaves them usable: every change is one step.
@@ -96,6 +112,9 @@ impl Daemon {
             .reached(unix_millis(), client, stage, detail);
         if reached.is_some() && stage >= Stage::Mounted {
             self.book.write(|| self.timelines().running());
+        }
+        if reached.is_some() && stage == Stage::Mounted {
+            self.tickets.used(client);
         }
         tell(client, stage, reached, detail);
     }

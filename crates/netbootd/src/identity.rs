@@ -72,7 +72,7 @@ pub fn certify(
     let key = HostKey::parse(&request.key).map_err(|error| (400, error.to_string()))?;
     let host = HostIdentity {
         key,
-        hostname: overlay::hostname(daemon, client),
+        hostname: daemon.hostname(client),
         address,
     };
     let claimed = {

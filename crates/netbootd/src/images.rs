@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use boot::{Choice, ClientSettings, PublishedImage, Site};
-use config::{BootChoice, Config};
+use boot::{ClientSettings, PublishedImage, Site};
+use config::Config;
 use image::catalogue::{self, Catalogue};
 use model::{GenerationId, ImageName};
 use squashfs::Caches;
@@ -180,10 +180,6 @@ fn open_generation(
 
 /// The configuration and the catalogue, as the boot decisions see them.
 fn site(config: &Config, generations: &[Arc<Generation>]) -> Site {
-    let choice = |choice: &BootChoice| match choice {
-        BootChoice::Image(name) => Choice::Image(name.clone()),
-        BootChoice::LocalDisk => Choice::LocalDisk,
-    };
     let mut images = BTreeMap::new();
     for generation in generations.iter().filter(|generation| generation.current) {
         let settings = config
@@ -193,6 +189,11 @@ fn site(config: &Config, generations: &[Arc<Generation>]) -> Site {
             .unwrap_or_default();
         let image = PublishedImage {
             generation: generation.id,
+            older: generations
+                .iter()
+                .filter(|other| other.name == generation.name && !other.current)
+                .map(|other| other.id)
+                .collect(),
             root: settings.root,
             kernel_arguments: settings.kernel_arguments.unwrap_or_default(),
         };
@@ -201,17 +202,16 @@ fn site(config: &Config, generations: &[Arc<Generation>]) -> Site {
     let clients = config.clients.iter().map(|(mac, client)| {
         let settings = ClientSettings {
             hostname: client.hostname.clone(),
-            boot: client.image.as_ref().map(choice),
-            root: client.root,
-            kernel_arguments: client.kernel_arguments.clone().unwrap_or_default(),
+            settings: client.settings.clone(),
         };
         (*mac, settings)
     });
     Site {
-        default: config.boot.default.as_ref().map(choice),
+        default: config.boot.default.clone(),
         root: config.boot.root,
         kernel_arguments: config.boot.kernel_arguments.clone(),
         images,
+        groups: config.groups.clone(),
         clients: clients.collect(),
     }
 }

@@ -23,6 +23,7 @@ mod running;
 mod serve_link;
 mod services;
 mod slice;
+mod tickets;
 mod why;
 
 use clap::Parser;

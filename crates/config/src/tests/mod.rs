@@ -2,6 +2,7 @@
 
 mod cases;
 mod files;
+mod groups;
 mod layers;
 mod live;
 

@@ -4,15 +4,17 @@ mod address;
 mod kernel;
 mod name;
 mod ssh_key;
+mod system;
 mod time;
 
 pub(crate) use address::{address, hosts_of, ip_address, mask, network, pool};
 pub(crate) use kernel::kernel_arguments;
 pub(crate) use name::{
-    boot_choice, dns_name, domain, export, file_name, group, hostname, image, interface, mac, path,
-    pattern, shell, user,
+    account_name, boot_choice, client_group, dns_name, domain, export, file_name, group, hostname,
+    image, interface, mac, path, pattern, shell, user,
 };
 pub(crate) use ssh_key::ssh_key;
+pub(crate) use system::{fstab_line, member, shell_command, unit};
 pub(crate) use time::lease_time;
 
 /// A value shortened for a sentence.

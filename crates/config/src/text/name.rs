@@ -2,11 +2,10 @@
 
 use std::path::PathBuf;
 
-use model::{ImageName, MacAddr};
+use model::{BootChoice, ImageName, MacAddr};
 
 use super::short;
 use crate::diagnostic::{Code, Fault};
-use crate::meaning::BootChoice;
 
 /// One DNS label (RFC 1123 section 2.1), in lower case.
 pub(crate) fn hostname(text: &str) -> Result<String, Fault> {
@@ -138,12 +137,24 @@ pub(crate) fn image(text: &str) -> Result<ImageName, Fault> {
     })
 }
 
-/// An image name, or `local-disk`.
+/// What a client boots.
 pub(crate) fn boot_choice(text: &str) -> Result<BootChoice, Fault> {
-    if text == "local-disk" {
-        return Ok(BootChoice::LocalDisk);
-    }
-    image(text).map(BootChoice::Image)
+    text.parse::<BootChoice>().map_err(|error| {
+        let fault = Fault::new(
+            Code::BadImageName,
+            format!("`{}` is nothing that a machine can boot", short(text)),
+            error.to_string(),
+        );
+        let lower = text.trim().to_lowercase().replace([' ', '/', '_'], "-");
+        let known = ["local-disk", "menu", "none"];
+        match crate::unknown::nearest(&lower, known.into_iter()) {
+            Some(word) => near(fault, word),
+            None => match lower.parse::<BootChoice>() {
+                Ok(choice) => near(fault, &choice.to_string()),
+                Err(_) => fault,
+            },
+        }
+    })
 }
 
 /// A network card's name, as the kernel allows it (15 bytes, no `/`, no white space).
@@ -199,6 +210,23 @@ pub(crate) fn user(text: &str) -> Result<String, Fault> {
         .help("write a person's name, like `[users.alice]` with `groups = [\"sudo\"]`, instead"));
     }
     account(text, "user")
+}
+
+/// The name of an account, whoever made it.
+pub(crate) fn account_name(text: &str) -> Result<String, Fault> {
+    account(text, "user")
+}
+
+/// The name of a group of clients.
+pub(crate) fn client_group(text: &str) -> Result<String, Fault> {
+    hostname(text).map_err(|_| {
+        let fault = Fault::new(
+            Code::BadPattern,
+            format!("`{}` cannot be the name of a group", short(text)),
+            "its overlay files are in a folder of this name: 1 to 63 letters, digits and hyphens",
+        );
+        near(fault, &label_from(text))
+    })
 }
 
 /// A group's name.

@@ -65,3 +65,15 @@ pub struct Found {
     /// What was found beyond the 1000 that [`Found::refused`] lists.
     pub more: u64,
 }
+
+/// What is in one file that is not for everybody, by its path below the root and its whole content.
+///
+/// ```
+/// let secret = image::secrets::in_file("home/alice/.netrc", b"machine a login b password hunter2\n");
+/// assert_eq!(secret, Some("a password (.netrc)"));
+/// ```
+pub fn in_file(path: &str, content: &[u8]) -> Option<&'static str> {
+    let mut look = look::Look::new(path.as_bytes(), content.len() as u64);
+    look.at(content, 0);
+    look.finish()
+}

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use boot::loader;
 use config::{Code, Interface, KeyPath, Loaded, Mode, Network, Severity};
+use model::BootChoice;
 use net::Protocol;
 
 use crate::images::Images;
@@ -235,18 +236,22 @@ fn images(loaded: &Loaded) {
                 println!("  {}@{}", generation.name, generation.id.short());
             }
             match (&images.site.default, images.site.only_image()) {
-                (Some(boot::Choice::LocalDisk), _) => {
+                (Some(BootChoice::LocalDisk), _) => {
                     println!(
-                        "  clients boot their own disk unless they have an image of their own"
+                        "  clients boot their own disk unless they have a ticket, or an image of their own"
                     );
                 }
-                (Some(boot::Choice::Image(name)), _) if images.site.images.contains_key(name) => {
-                    println!("  clients boot {name}");
+                (Some(BootChoice::Menu), _) => println!("  clients show a menu"),
+                (Some(BootChoice::Unanswered), _) => {
+                    println!("  clients are not answered unless something else is said of them");
                 }
-                (Some(boot::Choice::Image(name)), _) => {
-                    println!(
-                        "  clients should boot {name}, which is not published: netbootd image build --name {name} SOURCE"
-                    );
+                (Some(choice @ BootChoice::Image { name, .. }), _) => {
+                    match images.site.images.contains_key(name) {
+                        true => println!("  clients boot {choice}"),
+                        false => println!(
+                            "  clients should boot {name}, which is not published: netbootd image build --name {name} SOURCE"
+                        ),
+                    }
                 }
                 (None, Ok(name)) => println!("  clients boot {name}, the only image"),
                 (None, Err(reason)) => println!("  {reason}"),

@@ -12,7 +12,7 @@ use boot::Plan;
 use dhcp::{
     Answer, BootFile, BootPolicy, ClientInfo, Done, Event, EventKind, LinkId, Received, Server,
 };
-use model::{Firmware, Stage};
+use model::{Firmware, MacAddr, Stage};
 use store::Leases;
 use tokio::net::UdpSocket;
 use tokio::sync::{Notify, watch};
@@ -114,9 +114,9 @@ pub struct Policy<'a> {
 
 impl BootPolicy for Policy<'_> {
     fn boot_file(&self, client: &ClientInfo, server: Ipv4Addr) -> Option<BootFile> {
-        match self.daemon.images.load().site.plan(client.mac) {
-            Plan::Boot(_) => {}
-            Plan::LocalDisk => return None,
+        match self.daemon.plan(client.mac) {
+            Plan::Boot(_) | Plan::Menu => {}
+            Plan::LocalDisk | Plan::Unanswered => return None,
             Plan::Nothing(reason) => {
                 warn!(client = %client.mac, "gets no boot file: {reason}");
                 return None;
@@ -141,6 +141,10 @@ impl BootPolicy for Policy<'_> {
             next_server: server,
             file,
         })
+    }
+
+    fn may_answer(&self, client: MacAddr) -> bool {
+        self.daemon.plan(client) != Plan::Unanswered
     }
 }
 

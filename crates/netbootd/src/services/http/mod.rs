@@ -14,6 +14,7 @@
 //! fails on them, and nothing here is secret: the token proves presence on the LAN and no more.
 
 mod answer;
+mod boot_script;
 mod connection;
 mod range;
 mod request;

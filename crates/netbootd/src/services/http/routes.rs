@@ -5,8 +5,8 @@ use std::net::SocketAddrV4;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
-use boot::{Drivers, Plan, script};
-use model::{BootArguments, GenerationId, ImageName, MacAddr, Report, Stage};
+use boot::Drivers;
+use model::{GenerationId, ImageName, MacAddr, Report, Stage};
 use tracing::{debug, warn};
 
 use super::answer::{Answer, Body};
@@ -75,75 +75,6 @@ impl Handler for Routes<'_> {
 }
 
 impl Routes<'_> {
-    /// The iPXE script of a client.
-    fn script(
-        &self,
-        client: MacAddr,
-        peer: SocketAddrV4,
-        local: SocketAddrV4,
-        request: &Request,
-    ) -> Answer {
-        let daemon = self.daemon;
-        if let Some(error) = request.query_value("failed") {
-            daemon.failed(
-                client,
-                Stage::Kernel,
-                &format!("iPXE could not load kernel or initrd: error {error}"),
-            );
-        }
-        let text = match daemon.images.load().site.plan(client) {
-            Plan::LocalDisk => script::local_disk().to_owned(),
-            Plan::Nothing(reason) => {
-                daemon.failed(client, Stage::Kernel, &reason);
-                script::nothing(&reason, &format!("http://{local}/{}", request.path))
-            }
-            Plan::Boot(plan) => {
-                let token = daemon
-                    .site_key
-                    .boot_token(client, *peer.ip(), unix_seconds());
-                let arguments = BootArguments {
-                    server: *local.ip(),
-                    http_port: local.port(),
-                    nfs_port: daemon.config.nfs.port,
-                    mac: client,
-                    network: None,
-                    hostname: plan.hostname.clone(),
-                    image: plan.image.clone(),
-                    generation: plan.generation,
-                    root: plan.root,
-                    token: token.clone(),
-                };
-                if request.method == Method::Get {
-                    let detail = format!(
-                        "{}@{} as {}",
-                        plan.image,
-                        plan.generation.short(),
-                        plan.root.as_str()
-                    );
-                    daemon.reached(client, Stage::Script, &detail);
-                    daemon.learn(client, |facts| {
-                        facts.address = Some(*peer.ip());
-                        facts.image = Some((plan.image.clone(), plan.generation));
-                        facts.root = Some(plan.root);
-                        facts.token = Some(token);
-                        facts.hostname = Some(overlay::hostname(daemon, client));
-                    });
-                }
-                let drivers = daemon
-                    .timelines()
-                    .current(client)
-                    .map(|now| now.facts.drivers);
-                script::Script {
-                    arguments: &arguments,
-                    kernel_arguments: &plan.kernel_arguments,
-                    all_drivers: drivers == Some(Drivers::All),
-                }
-                .render()
-            }
-        };
-        Answer::generated("text/plain", text.into_bytes())
-    }
-
     fn loader(&self, name: &str, request: &Request) -> Option<Answer> {
         let file = match self.daemon.loaders.open(name) {
             Ok(file) => file?,

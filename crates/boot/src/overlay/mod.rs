@@ -3,9 +3,16 @@
 //! They are rendered when the client asks and laid over its root before the image's own init runs:
 //! no rebuild, no reboot of others. Nothing in them is secret: no password hash, no private key.
 
+mod accounts;
+mod entries;
+mod units;
+
 use std::net::Ipv4Addr;
 
 use model::MacAddr;
+
+use self::entries::Entries;
+use crate::Layers;
 
 /// One entry of the overlay.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +56,7 @@ pub struct User {
 }
 
 /// What the overlay is rendered from.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct OverlayContext<'a> {
     /// The network card that booted.
     pub mac: MacAddr,
@@ -71,46 +78,11 @@ pub struct OverlayContext<'a> {
     pub has_bash: bool,
     /// Whether the image has `/etc/network/interfaces` (ifupdown).
     pub has_ifupdown: bool,
+    /// What the operator says of the client.
+    pub layers: Layers<'a>,
+    /// The operator's own files; they win over ours. What is in an account's home belongs to it.
+    pub files: Vec<OverlayEntry>,
 }
-
-/// Units that fetch packages or rewrite the system behind a benchmark's back, and those that look
-/// after the machine's own disks, which are none of this system's business.
-const MASKED_UNITS: [&str; 8] = [
-    "apt-daily.timer",
-    "apt-daily-upgrade.timer",
-    "unattended-upgrades.service",
-    "man-db.timer",
-    "dpkg-db-backup.timer",
-    "e2scrub_all.timer",
-    "e2scrub_reap.service",
-    "fstrim.timer",
-];
-
-/// The overlay is memory already: a journal that is first kept in `/run` and then moved to `/var`
-/// costs time and memory twice, and survives no longer.
-const JOURNAL: &str = "[Journal]\nStorage=volatile\n";
-
-/// Simple, and not oneshot: systemd is starting as long as a oneshot unit is, and it waits for the end of that.
-const CLIENT_UNIT: &str = "[Unit]\n\
-    Description=Tell netbootd that this machine is up\n\
-    DefaultDependencies=no\n\
-    After=multi-user.target\n\
-    ConditionPathExists=/run/netbootd/client\n\n\
-    [Service]\n\
-    Type=simple\n\
-    ExecStart=/run/netbootd/client running\n";
-
-/// Where the image's own network managers keep their hands off the card, somebody has to keep its
-/// lease: without this, an address whose lease has lapsed is given to another machine.
-const LEASE_UNIT: &str = "[Unit]\n\
-    Description=Keep the address that this machine booted with\n\
-    DefaultDependencies=no\n\
-    After=sysinit.target\n\
-    ConditionPathExists=/run/netbootd/client\n\n\
-    [Service]\n\
-    ExecStart=/run/netbootd/client lease\n\
-    Restart=on-failure\n\
-    RestartSec=10\n";
 
 /// Renders the overlay: parents before children, each path once.
 pub fn render(context: &OverlayContext<'_>) -> Vec<OverlayEntry> {
@@ -144,8 +116,19 @@ pub fn render(context: &OverlayContext<'_>) -> Vec<OverlayEntry> {
         entries.file("etc/resolv.conf", text);
     }
     boot_card(&mut entries, context);
-    units(&mut entries);
-    users(&mut entries, context);
+    units::units(&mut entries, context);
+    let fstab: Vec<&str> = context.layers.fstab().collect();
+    if !fstab.is_empty() {
+        entries.file("etc/fstab", fstab.join("\n") + "\n");
+    }
+    let accounts = accounts::users(&mut entries, context);
+    for file in &context.files {
+        let mut file = file.clone();
+        if let Some((uid, gid)) = accounts.owner(&file.path) {
+            (file.uid, file.gid) = (uid, gid);
+        }
+        entries.put(file);
+    }
     entries.0
 }
 
@@ -168,168 +151,14 @@ fn boot_card(entries: &mut Entries, context: &OverlayContext<'_>) {
     }
 }
 
-fn units(entries: &mut Entries) {
-    for (name, text) in [
-        ("netbootd-client", CLIENT_UNIT),
-        ("netbootd-lease", LEASE_UNIT),
-    ] {
-        entries.file(
-            &format!("etc/systemd/system/{name}.service"),
-            text.to_owned(),
-        );
-        entries.add(
-            &format!("etc/systemd/system/multi-user.target.wants/{name}.service"),
-            OverlayKind::Symlink(format!("../{name}.service")),
-            0o777,
-        );
-    }
-    entries.file(
-        "etc/systemd/journald.conf.d/90-netbootd.conf",
-        JOURNAL.to_owned(),
-    );
-    for unit in MASKED_UNITS {
-        let path = format!("etc/systemd/system/{unit}");
-        entries.add(&path, OverlayKind::Symlink("/dev/null".into()), 0o777);
-    }
-}
-
-/// Accounts are added to the image's own. Their password field is `*`, so that they log in by key
-/// and never by password, and need no line in the shadow file, which is never served.
-fn users(entries: &mut Entries, context: &OverlayContext<'_>) {
-    let (mut passwd, mut group) = (lines(context.passwd), lines(context.group));
-    let mut changed = false;
-    for user in context.users {
-        let known = field(&passwd, &user.name, 5).map(|home| {
-            let number = |n| field(&passwd, &user.name, n).and_then(|text| text.parse().ok());
-            (number(2).unwrap_or(0), number(3).unwrap_or(0), home)
-        });
-        let (uid, gid, home) = known.unwrap_or_else(|| {
-            changed = true;
-            let uid = user.uid.unwrap_or_else(|| free_id(&passwd, &group));
-            let shell = match (&user.shell, context.has_bash) {
-                (Some(shell), _) => shell.as_str(),
-                (None, true) => "/bin/bash",
-                (None, false) => "/bin/sh",
-            };
-            let home = format!("/home/{}", user.name);
-            passwd.push(format!("{}:*:{uid}:{uid}::{home}:{shell}", user.name));
-            if field(&group, &user.name, 2).is_none() {
-                group.push(format!("{}:x:{uid}:", user.name));
-            }
-            (uid, uid, home)
-        });
-        for name in &user.groups {
-            changed |= join_group(&mut group, name, &user.name);
-        }
-        let home = home.trim_start_matches('/');
-        if home.is_empty() || home.split('/').any(|part| part == ".." || part.is_empty()) {
-            continue; // an account of the image without a home folder of its own
-        }
-        let mode = if uid == 0 { 0o700 } else { 0o750 };
-        entries.owned(home, OverlayKind::Directory, mode, uid, gid);
-        entries.owned(
-            &format!("{home}/.ssh"),
-            OverlayKind::Directory,
-            0o700,
-            uid,
-            gid,
-        );
-        let keys = user
-            .ssh_keys
-            .iter()
-            .map(|key| format!("{}\n", key.trim()))
-            .collect::<String>();
-        let path = format!("{home}/.ssh/authorized_keys");
-        entries.owned(&path, OverlayKind::File(keys.into()), 0o600, uid, gid);
-    }
-    if changed {
-        entries.file("etc/passwd", passwd.join("\n") + "\n");
-        entries.file("etc/group", group.join("\n") + "\n");
-    }
-}
-
-fn lines(text: &str) -> Vec<String> {
-    text.lines()
-        .filter(|line| !line.is_empty())
-        .map(str::to_owned)
-        .collect()
-}
-
-/// Field `n` of the line whose first field is `name`.
-fn field(lines: &[String], name: &str, n: usize) -> Option<String> {
-    lines
-        .iter()
-        .find(|line| line.split(':').next() == Some(name))?
-        .split(':')
-        .nth(n)
-        .map(str::to_owned)
-}
-
-fn free_id(passwd: &[String], group: &[String]) -> u32 {
-    let taken = |id: u32| {
-        let has = |line: &String| line.split(':').nth(2) == Some(&id.to_string());
-        passwd.iter().any(has) || group.iter().any(has)
-    };
-    (1000..60_000).find(|&id| !taken(id)).unwrap_or(60_000)
-}
-
-fn join_group(group: &mut [String], name: &str, member: &str) -> bool {
-    let Some(line) = group
-        .iter_mut()
-        .find(|line| line.split(':').next() == Some(name))
-    else {
-        return false;
-    };
-    let members = line.rsplit(':').next().unwrap_or_default();
-    if members.split(',').any(|present| present == member) {
-        return false;
-    }
-    if !members.is_empty() {
-        line.push(',');
-    }
-    line.push_str(member);
-    true
-}
-
-#[derive(Default)]
-struct Entries(Vec<OverlayEntry>);
-
-impl Entries {
-    fn file(&mut self, path: &str, text: String) {
-        self.add(path, OverlayKind::File(text.into()), 0o644);
-    }
-
-    fn add(&mut self, path: &str, kind: OverlayKind, mode: u32) {
-        self.owned(path, kind, mode, 0, 0);
-    }
-
-    /// Adds an entry, and before it the folders on its way that are not there yet.
-    fn owned(&mut self, path: &str, kind: OverlayKind, mode: u32, uid: u32, gid: u32) {
-        for (end, _) in path.match_indices('/') {
-            let parent = &path[..end];
-            if !self.0.iter().any(|entry| entry.path == parent) {
-                self.0.push(OverlayEntry {
-                    path: parent.to_owned(),
-                    kind: OverlayKind::Directory,
-                    mode: 0o755,
-                    uid: 0,
-                    gid: 0,
-                });
-            }
-        }
-        self.0.push(OverlayEntry {
-            path: path.to_owned(),
-            kind,
-            mode,
-            uid,
-            gid,
-        });
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use model::{Group, Settings};
+
     use super::*;
+    use crate::Site;
+
+    const PC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
 
     const PASSWD: &str = "root:x:0:0:root:/root:/bin/bash\nbob:x:1000:1000::/home/bob:/bin/sh\n";
     const GROUP: &str = "root:x:0:\nsudo:x:27:bob\nbob:x:1000:\n";
@@ -345,18 +174,37 @@ mod tests {
     }
 
     fn rendered(users: &[User]) -> Vec<OverlayEntry> {
-        render(&OverlayContext {
-            mac: MacAddr([2, 0, 0, 0, 0, 1]),
+        render(&context(users, &Site::default()))
+    }
+
+    fn context<'a>(users: &'a [User], site: &'a Site) -> OverlayContext<'a> {
+        OverlayContext {
+            mac: PC,
             hostname: "pc1",
             domain: "lab.internal",
-            dns: &[Ipv4Addr::new(192, 168, 67, 1)],
+            dns: const { &[Ipv4Addr::new(192, 168, 67, 1)] },
             machine_id: "0123",
             users,
             passwd: PASSWD,
             group: GROUP,
             has_bash: true,
             has_ifupdown: false,
-        })
+            layers: site.layers(PC),
+            files: Vec::new(),
+        }
+    }
+
+    /// A site on which this is said of every client.
+    fn site(settings: Settings) -> Site {
+        Site {
+            groups: vec![Group {
+                name: "all".into(),
+                members: vec!["*".parse().unwrap()],
+                include: Vec::new(),
+                settings,
+            }],
+            ..Site::default()
+        }
     }
 
     fn text<'a>(entries: &'a [OverlayEntry], path: &str) -> Option<&'a str> {
@@ -460,5 +308,84 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn lines_and_commands_of_the_configuration_become_files() {
+        let site = site(Settings {
+            fstab: vec!["nas:/data /data nfs ro 0 0".into()],
+            commands: vec!["echo 'a b'".into(), "false".into()],
+            autologin: Some("alice".into()),
+            mask: vec!["cups.service".into()],
+            ..Settings::default()
+        });
+        let entries = render(&context(&[], &site));
+        assert_eq!(
+            text(&entries, "etc/fstab"),
+            Some("nas:/data /data nfs ro 0 0\n")
+        );
+        let commands = text(&entries, "etc/netbootd/commands").unwrap();
+        assert!(
+            commands.contains(r"sh -c 'echo '\''a b'\''' ||"),
+            "{commands}"
+        );
+        let getty = "etc/systemd/system/getty@.service.d/90-netbootd.conf";
+        assert!(
+            text(&entries, getty)
+                .unwrap()
+                .contains("--autologin alice ")
+        );
+        assert!(
+            entries
+                .iter()
+                .any(|entry| entry.path.ends_with("/cups.service"))
+        );
+    }
+
+    #[test]
+    fn a_file_of_the_operator_wins_and_belongs_to_whose_home_it_is_in() {
+        let file = |path: &str| OverlayEntry {
+            path: path.into(),
+            kind: OverlayKind::File(b"mine".to_vec()),
+            mode: 0o600,
+            uid: 0,
+            gid: 0,
+        };
+        let (users, site) = ([user("alice")], Site::default());
+        let mut context = context(&users, &site);
+        context.files = vec![
+            file("etc/hosts"),
+            file("home/alice/.profile"),
+            file("home/alicex"),
+            file("home/bob/.profile"),
+        ];
+        let entries = render(&context);
+        assert_eq!(text(&entries, "etc/hosts"), Some("mine"));
+        assert_eq!(entries.iter().filter(|e| e.path == "etc/hosts").count(), 1);
+        let owner = |path: &str| {
+            let entry = entries.iter().find(|entry| entry.path == path).unwrap();
+            (entry.uid, entry.gid)
+        };
+        assert_eq!(owner("home/alice/.profile"), (1001, 1001));
+        assert_eq!(owner("home/alicex"), (0, 0));
+        assert_eq!(
+            owner("home/bob/.profile"),
+            (1000, 1000),
+            "an account of the image"
+        );
+    }
+
+    #[test]
+    fn accounts_that_a_client_shall_not_have_are_left_out() {
+        let site = site(Settings {
+            users: Some(vec!["alice".into()]),
+            ..Settings::default()
+        });
+        let entries = render(&context(&[user("alice"), user("carol")], &site));
+        let passwd = text(&entries, "etc/passwd").unwrap();
+        assert!(
+            passwd.contains("alice:") && !passwd.contains("carol"),
+            "{passwd}"
+        );
     }
 }

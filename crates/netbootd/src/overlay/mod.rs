@@ -1,11 +1,23 @@
-//! The per-client overlay: from the configuration and the image's own accounts to a cpio archive.
+//! The per-client overlay: from the configuration, the operator's files and the image's own accounts to
+//! a cpio archive.
+
+mod folder;
+mod template;
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
 
 use anyhow::Context;
+use boot::Site;
 use boot::overlay::{OverlayContext, OverlayEntry, OverlayKind, User};
+use config::Config;
 use image::cpio;
-use model::MacAddr;
+use model::{GenerationId, ImageName, MacAddr};
 use squashfs::Archive;
+use tracing::warn;
 
+pub use self::folder::Files;
+use self::template::Facts;
 use crate::daemon::Daemon;
 use crate::images::Generation;
 
@@ -25,14 +37,19 @@ pub fn render(daemon: &Daemon, client: MacAddr) -> anyhow::Result<Vec<u8>> {
             .generation(&name, id)
             .context("the client's generation is gone")?,
         // The daemon was restarted in the middle of this boot: what the client boots now will do.
-        None => match images.site.plan(client) {
+        None => match daemon.plan(client) {
             boot::Plan::Boot(plan) => images
                 .generation(&plan.image, plan.generation)
                 .context("the client's generation is gone")?,
             _ => anyhow::bail!("this client boots no image"),
         },
     };
-    let hostname = hostname(daemon, client);
+    let hostname = images.site.hostname(client);
+    let runs = (&generation.name, generation.id);
+    let files = files(&daemon.config, &images.site, client, address, Some(runs));
+    for problem in &files.problems {
+        warn!(%client, "an overlay file was left out: {problem}");
+    }
     let dns = address
         .map(|address| daemon.dns_for(address))
         .unwrap_or_default();
@@ -59,20 +76,42 @@ pub fn render(daemon: &Daemon, client: MacAddr) -> anyhow::Result<Vec<u8>> {
         group: &text_of(generation, "etc/group")?,
         has_bash: exists(&generation.root.archive, "bin/bash"),
         has_ifupdown: exists(&generation.root.archive, "etc/network/interfaces"),
+        layers: images.site.layers(client),
+        files: files.entries,
     };
     archive(&boot::overlay::render(&context))
 }
 
-/// The client's name: the configuration's, else one that is stable and tells which machine it is.
-pub fn hostname(daemon: &Daemon, client: MacAddr) -> String {
-    let settings = daemon.config.clients.get(&client);
-    let configured = settings.and_then(|settings| settings.hostname.clone());
-    configured.unwrap_or_else(|| default_hostname(client))
-}
-
-fn default_hostname(client: MacAddr) -> String {
-    let [.., a, b, c] = client.0;
-    format!("pc-{a:02x}{b:02x}{c:02x}")
+/// The operator's own files for a client. `runs` is the generation that it boots, where that is known.
+pub fn files(
+    config: &Config,
+    site: &Site,
+    client: MacAddr,
+    address: Option<Ipv4Addr>,
+    runs: Option<(&ImageName, GenerationId)>,
+) -> Files {
+    let hostname = site.hostname(client);
+    let groups: Vec<&str> = site.layers(client).groups().collect();
+    let below = |folder: &str, name: &str| config.overlay_dir.join(folder).join(name);
+    let folders: Vec<PathBuf> = std::iter::once(config.overlay_dir.join("all"))
+        .chain(groups.iter().map(|group| below("groups", group)))
+        .chain([below("clients", &hostname)])
+        .collect();
+    let domain = &config.dns.domain;
+    let facts = Facts {
+        hostname: &hostname,
+        fqdn: &match domain.as_str() {
+            "" => hostname.clone(),
+            domain => format!("{hostname}.{domain}"),
+        },
+        domain,
+        mac: client.to_string(),
+        address: address.map(|address| address.to_string()),
+        image: runs.map_or("", |(name, _)| name.as_str()),
+        generation: runs.map_or_else(String::new, |(_, id)| id.to_string()),
+        groups,
+    };
+    Files::read(&folders, &facts)
 }
 
 fn exists(archive: &Archive, path: &str) -> bool {

@@ -1,0 +1,124 @@
+//! People's accounts, beside those of the image.
+
+use super::entries::Entries;
+use super::{OverlayContext, OverlayKind};
+
+/// Accounts are added to the image's own. Their password field is `*`, so that they log in by key
+/// and never by password, and need no line in the shadow file, which is never served.
+pub(super) fn users(entries: &mut Entries, context: &OverlayContext<'_>) -> Accounts {
+    let (mut passwd, mut group) = (lines(context.passwd), lines(context.group));
+    let mut changed = false;
+    for user in context.users {
+        if !context.layers.has_user(&user.name) {
+            continue;
+        }
+        let known = field(&passwd, &user.name, 5).map(|home| {
+            let number = |n| field(&passwd, &user.name, n).and_then(|text| text.parse().ok());
+            (number(2).unwrap_or(0), number(3).unwrap_or(0), home)
+        });
+        let (uid, gid, home) = known.unwrap_or_else(|| {
+            changed = true;
+            let uid = user.uid.unwrap_or_else(|| free_id(&passwd, &group));
+            let shell = match (&user.shell, context.has_bash) {
+                (Some(shell), _) => shell.as_str(),
+                (None, true) => "/bin/bash",
+                (None, false) => "/bin/sh",
+            };
+            let home = format!("/home/{}", user.name);
+            passwd.push(format!("{}:*:{uid}:{uid}::{home}:{shell}", user.name));
+            if field(&group, &user.name, 2).is_none() {
+                group.push(format!("{}:x:{uid}:", user.name));
+            }
+            (uid, uid, home)
+        });
+        for name in &user.groups {
+            changed |= join_group(&mut group, name, &user.name);
+        }
+        let home = home.trim_start_matches('/');
+        if home.is_empty() || home.split('/').any(|part| part == ".." || part.is_empty()) {
+            continue; // an account of the image without a home folder of its own
+        }
+        let mode = if uid == 0 { 0o700 } else { 0o750 };
+        entries.owned(home, OverlayKind::Directory, mode, uid, gid);
+        entries.owned(
+            &format!("{home}/.ssh"),
+            OverlayKind::Directory,
+            0o700,
+            uid,
+            gid,
+        );
+        let keys = user
+            .ssh_keys
+            .iter()
+            .map(|key| format!("{}\n", key.trim()))
+            .collect::<String>();
+        let path = format!("{home}/.ssh/authorized_keys");
+        entries.owned(&path, OverlayKind::File(keys.into()), 0o600, uid, gid);
+    }
+    if changed {
+        entries.file("etc/passwd", passwd.join("\n") + "\n");
+        entries.file("etc/group", group.join("\n") + "\n");
+    }
+    Accounts(passwd)
+}
+
+/// The lines of the client's `/etc/passwd`.
+pub(super) struct Accounts(Vec<String>);
+
+impl Accounts {
+    /// User and group of the account in whose home `path` is.
+    pub(super) fn owner(&self, path: &str) -> Option<(u32, u32)> {
+        self.0.iter().find_map(|line| {
+            let mut fields = line.split(':').skip(2);
+            let (uid, gid) = (fields.next()?, fields.next()?);
+            let home = fields.nth(1)?.trim_start_matches('/');
+            let inside = path.strip_prefix(home)?.starts_with('/');
+            // Accounts of the system have folders of the system as homes.
+            let uid: u32 = uid.parse().ok().filter(|&uid| uid >= 1000 && inside)?;
+            Some((uid, gid.parse().ok()?))
+        })
+    }
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines()
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Field `n` of the line whose first field is `name`.
+fn field(lines: &[String], name: &str, n: usize) -> Option<String> {
+    lines
+        .iter()
+        .find(|line| line.split(':').next() == Some(name))?
+        .split(':')
+        .nth(n)
+        .map(str::to_owned)
+}
+
+fn free_id(passwd: &[String], group: &[String]) -> u32 {
+    let taken = |id: u32| {
+        let has = |line: &String| line.split(':').nth(2) == Some(&id.to_string());
+        passwd.iter().any(has) || group.iter().any(has)
+    };
+    (1000..60_000).find(|&id| !taken(id)).unwrap_or(60_000)
+}
+
+fn join_group(group: &mut [String], name: &str, member: &str) -> bool {
+    let Some(line) = group
+        .iter_mut()
+        .find(|line| line.split(':').next() == Some(name))
+    else {
+        return false;
+    };
+    let members = line.rsplit(':').next().unwrap_or_default();
+    if members.split(',').any(|present| present == member) {
+        return false;
+    }
+    if !members.is_empty() {
+        line.push(',');
+    }
+    line.push_str(member);
+    true
+}

@@ -1,0 +1,140 @@
+//! Clients, groups, and what can be said of both.
+
+use std::collections::BTreeMap;
+
+use model::{Group, MacAddr, RootMode, Settings};
+
+use crate::conflicts::Claims;
+use crate::diagnostic::{Code, Fault};
+use crate::meaning::{ClientSettings, User};
+use crate::path::KeyPath;
+use crate::reader::{Reader, Spot, bare};
+use crate::text;
+use crate::unknown::nearest;
+
+pub(crate) fn clients(
+    reader: &mut Reader<'_>,
+    claims: &mut Claims,
+    users: &BTreeMap<String, User>,
+) -> BTreeMap<MacAddr, ClientSettings> {
+    let mut clients = BTreeMap::new();
+    for (at, mac) in reader.names(&KeyPath::new(["clients"]), text::mac) {
+        claims.client(Spot::key(&at), mac);
+        let hostname = reader.one(&at.child("hostname"), text::hostname);
+        if let Some(hostname) = &hostname {
+            claims.hostname(Spot::value(&at.child("hostname")), hostname.clone(), mac);
+        }
+        let address = reader.one(&at.child("address"), text::address);
+        if let Some(address) = address {
+            claims.reservation(Spot::value(&at.child("address")), address, mac);
+        }
+        let settings = settings(reader, &at, users);
+        clients.insert(
+            mac,
+            ClientSettings {
+                hostname,
+                address,
+                settings,
+            },
+        );
+    }
+    clients
+}
+
+/// In the order of the file, which is their order of rank.
+pub(crate) fn groups(reader: &mut Reader<'_>, users: &BTreeMap<String, User>) -> Vec<Group> {
+    let names = reader.names(&KeyPath::new(["groups"]), text::client_group);
+    let mut groups = Vec::with_capacity(names.len());
+    let mut includes = Vec::new();
+    for (at, name) in names {
+        let include = reader.many(&at.child("include"), text::client_group);
+        groups.push(Group {
+            name,
+            members: bare(reader.many(&at.child("members"), text::member)),
+            include: include.iter().map(|(_, name)| name.clone()).collect(),
+            settings: settings(reader, &at, users),
+        });
+        includes.push(include);
+    }
+    for (group, includes) in groups.iter().zip(&includes) {
+        for (spot, included) in includes {
+            if let Some(fault) = include_fault(&groups, group, included) {
+                reader.report(spot, fault);
+            }
+        }
+    }
+    groups
+}
+
+fn include_fault(groups: &[Group], group: &Group, included: &str) -> Option<Fault> {
+    let find = |name: &str| groups.iter().find(|group| group.name == name);
+    if find(included).is_none() {
+        let fault = Fault::new(
+            Code::UnknownName,
+            format!("there is no group `{included}`"),
+            "a group can include only what has a table of its own",
+        );
+        let names = groups.iter().map(|group| group.name.as_str());
+        return Some(match nearest(included, names) {
+            Some(name) => fault.help(format!("did you mean \"{name}\"?")),
+            None => fault.help(format!("add [groups.{included}], or leave it out")),
+        });
+    }
+    // Everything that can be reached from the included one, each once.
+    let mut reached = vec![included];
+    let mut next = 0;
+    while let Some(name) = reached.get(next) {
+        let further = find(name).map_or(&[][..], |group| &group.include);
+        for name in further {
+            if !reached.contains(&name.as_str()) {
+                reached.push(name);
+            }
+        }
+        next += 1;
+    }
+    reached.contains(&group.name.as_str()).then(|| {
+        Fault::new(
+            Code::CircularInclude,
+            format!("group `{}` includes itself", group.name),
+            "which of the groups wins could not be said",
+        )
+        .help("take one of the groups out of the circle")
+    })
+}
+
+fn settings(reader: &mut Reader<'_>, at: &KeyPath, users: &BTreeMap<String, User>) -> Settings {
+    Settings {
+        boot: reader.one(&at.child("image"), text::boot_choice),
+        root: reader.word(&at.child("root"), RootMode::from_name),
+        kernel_arguments: reader.one(&at.child("kernel_arguments"), text::kernel_arguments),
+        mask: bare(reader.many(&at.child("mask"), text::unit)),
+        unmask: bare(reader.many(&at.child("unmask"), text::unit)),
+        fstab: bare(reader.many(&at.child("fstab"), text::fstab_line)),
+        commands: bare(reader.many(&at.child("commands"), text::shell_command)),
+        autologin: reader.one(&at.child("autologin"), text::account_name),
+        users: chosen_users(reader, at, users),
+    }
+}
+
+fn chosen_users(
+    reader: &mut Reader<'_>,
+    at: &KeyPath,
+    users: &BTreeMap<String, User>,
+) -> Option<Vec<String>> {
+    let path = at.child("users");
+    let chosen = reader.many(&path, |name| {
+        if users.contains_key(name) {
+            return Ok(name.to_owned());
+        }
+        let fault = Fault::new(
+            Code::UnknownName,
+            format!("there is no user `{name}`"),
+            "only accounts that have a table of their own can be chosen",
+        );
+        Err(match nearest(name, users.keys().map(String::as_str)) {
+            Some(name) => fault.help(format!("did you mean \"{name}\"?")),
+            None => fault.help(format!("add [users.{name}], or leave it out")),
+        })
+    });
+    reader.is_set(&path).then(|| bare(chosen))
+}

@@ -1,0 +1,104 @@
+//! What becomes a line of a client's own files: units, mounts, commands.
+
+use model::{ParsePatternError, Pattern};
+
+use super::short;
+use crate::diagnostic::{Code, Fault};
+
+/// Which clients a group has.
+pub(crate) fn member(text: &str) -> Result<Pattern, Fault> {
+    text.parse().map_err(|ParsePatternError| {
+        Fault::new(
+            Code::BadPattern,
+            format!("`{}` matches no client", short(text)),
+            "clients are matched by host name (letters, digits, `-`; without the domain) or by MAC address, \
+             in which `*` stands for any text and `?` for one character",
+        )
+        .help("write \"pc*\" or \"52:54:00:*\", for example, instead")
+    })
+}
+
+/// The kinds of units that can be masked (systemd.unit(5)).
+const UNIT_KINDS: [&str; 8] = [
+    "service",
+    "timer",
+    "socket",
+    "mount",
+    "automount",
+    "path",
+    "target",
+    "swap",
+];
+
+/// A unit of systemd.
+pub(crate) fn unit(text: &str) -> Result<String, Fault> {
+    let good =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@' | '\\' | ':');
+    let kind = text.rsplit_once('.').map(|(_, kind)| kind);
+    if text.len() <= 255 && text.chars().all(good) && !text.starts_with('.') {
+        if kind.is_some_and(|kind| UNIT_KINDS.contains(&kind)) {
+            return Ok(text.to_owned());
+        }
+        return Err(Fault::new(
+            Code::BadUnit,
+            format!("`{}` is not a unit of systemd", short(text)),
+            format!(
+                "a unit's name ends with its kind: .{}",
+                UNIT_KINDS.join(", .")
+            ),
+        )
+        .help(format!("write \"{text}.service\" instead")));
+    }
+    Err(Fault::new(
+        Code::BadUnit,
+        format!("`{}` is not a unit of systemd", short(text)),
+        "a unit's name is letters, digits and `.:_-@\\`, and ends with its kind",
+    ))
+}
+
+/// A line of fstab(5).
+pub(crate) fn fstab_line(text: &str) -> Result<String, Fault> {
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    let bad = |what: String, why: &str| {
+        Fault::new(Code::BadFstab, what, why)
+            .help("write \"nas:/data /data nfs ro,nofail 0 0\", for example, instead")
+    };
+    if text.contains(char::is_control) && !text.contains('\t') || text.contains('\n') {
+        return Err(bad(
+            "a line of fstab holds a control character".to_owned(),
+            "each element of the array is one line",
+        ));
+    }
+    if !(3..=6).contains(&fields.len()) {
+        return Err(bad(
+            format!("`{}` is not a line of fstab", short(text)),
+            "it has three to six fields: what, where, its type, options, dump, pass",
+        ));
+    }
+    if !fields[1].starts_with('/') && fields[1] != "none" && fields[1] != "swap" {
+        return Err(bad(
+            format!("`{}` is no place to mount at", short(fields[1])),
+            "the second field is an absolute path, or none for swap",
+        ));
+    }
+    if fields[1] == "/" {
+        return Err(bad(
+            "the root is mounted by netbootd".to_owned(),
+            "a second line for `/` would mount something else over it",
+        ));
+    }
+    Ok(fields.join(" "))
+}
+
+/// One line for a shell.
+pub(crate) fn shell_command(text: &str) -> Result<String, Fault> {
+    if text.trim().is_empty() || text.contains(['\n', '\0']) {
+        return Err(Fault::new(
+            Code::BadCommand,
+            "a command is one line that is not empty".to_owned(),
+            "each element of the array is run by itself, so that a failure names its line",
+        )
+        .help("write each line as its own element, or bring a script as an overlay file"));
+    }
+    Ok(text.trim().to_owned())
+}
