@@ -6,8 +6,8 @@
 
 mod arch;
 mod boot_arguments;
-mod host_key;
 mod choice;
+mod host_key;
 mod mac;
 mod name;
 mod pci;
@@ -17,8 +17,8 @@ mod stage;
 
 pub use arch::{ClientArch, Firmware};
 pub use boot_arguments::{BootArguments, BootArgumentsError, ClientNetwork, RootMode};
-pub use host_key::{HostKeyRequest, HostKeyRequestError};
 pub use choice::{BootChoice, ParseBootChoiceError};
+pub use host_key::{HostKeyRequest, HostKeyRequestError};
 pub use mac::{MacAddr, ParseMacError};
 pub use name::{GenerationId, ImageName, ParseGenerationError, ParseImageNameError};
 pub use pci::{NotPci, PciId};

@@ -3,9 +3,11 @@
 //! ```text
 //! GET /status    every client's latest boot      GET /leases    the lease book
 //! GET /links     what is served where            GET /images    what is published
+//! GET /tickets   what single machines boot next
 //! GET /nfs       calls, bytes and times: of each client, of each export, of all
 //! GET /why/PC    one client's latest boot, by its name, MAC address or address
 //! GET /ssh       what makes ssh trust the clients
+//! POST /tickets  gives one, or takes it away      POST /wake     switches a machine on
 //! ```
 
 use std::convert::Infallible;
@@ -14,8 +16,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
+use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
@@ -27,6 +30,7 @@ use tracing::{debug, warn};
 use crate::daemon::{Daemon, unix_millis};
 use crate::identity;
 use crate::leases::{LeaseStatus, lease_clock, to_record};
+use crate::orders;
 use crate::services::dhcp::Shared;
 use crate::services::nfs::PlaceFigures;
 use crate::why;
@@ -94,9 +98,17 @@ pub async fn serve(
         };
         let (daemon, shared) = (Arc::clone(&daemon), Arc::clone(&shared));
         tokio::spawn(async move {
-            let service = service_fn(|request| {
-                let response = answer(&daemon, &shared, &request);
-                async move { Ok::<_, Infallible>(response) }
+            let service = service_fn(|request: Request<Incoming>| {
+                let (daemon, shared) = (Arc::clone(&daemon), Arc::clone(&shared));
+                async move {
+                    let (head, body) = request.into_parts();
+                    let response = if head.method == Method::POST {
+                        order(&daemon, &shared, head.uri.path(), body).await
+                    } else {
+                        answer(&daemon, &shared, &head)
+                    };
+                    Ok::<_, Infallible>(response)
+                }
             });
             let connection = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
@@ -108,20 +120,50 @@ pub async fn serve(
     }
 }
 
-fn answer(daemon: &Daemon, shared: &Shared, request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    let path = request.uri().path();
-    if let (&Method::GET, Some(client)) = (request.method(), path.strip_prefix("/why/")) {
+/// Longest body of an order, in bytes.
+const MAX_ORDER: usize = 64 << 10;
+
+/// Something that is to be done. What cannot be done is a 409 with the reason as text.
+async fn order(
+    daemon: &Daemon,
+    shared: &Shared,
+    path: &str,
+    body: Incoming,
+) -> Response<Full<Bytes>> {
+    let body = match Limited::new(body, MAX_ORDER).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) => {
+            return response(StatusCode::BAD_REQUEST, error.to_string().into_bytes());
+        }
+    };
+    // They write to the disk and to the network.
+    let done = tokio::task::block_in_place(|| match path {
+        "/tickets" => Some(orders::ticket(daemon, shared, &body)),
+        "/wake" => Some(orders::wake(daemon, shared, &body)),
+        _ => None,
+    });
+    match done {
+        Some(Ok(done)) => response(StatusCode::OK, done),
+        Some(Err(reason)) => response(StatusCode::CONFLICT, reason.into_bytes()),
+        None => response(StatusCode::NOT_FOUND, b"no such order".to_vec()),
+    }
+}
+
+fn answer(daemon: &Daemon, shared: &Shared, request: &Parts) -> Response<Full<Bytes>> {
+    let path = request.uri.path();
+    if let (&Method::GET, Some(client)) = (&request.method, path.strip_prefix("/why/")) {
         return match why::why(daemon, client) {
             Ok(why) => json(&why),
             Err(reason) => response(StatusCode::NOT_FOUND, reason.into_bytes()),
         };
     }
-    let body = match (request.method(), path) {
+    let body = match (&request.method, path) {
         (&Method::GET, "/status") => serde_json::to_vec(&daemon.timelines().status(unix_millis())),
         (&Method::GET, "/leases") => serde_json::to_vec(&leases(shared)),
         (&Method::GET, "/links") => serde_json::to_vec(&links(daemon)),
         (&Method::GET, "/nfs") => serde_json::to_vec(&nfs(daemon)),
         (&Method::GET, "/ssh") => serde_json::to_vec(&identity::status(daemon)),
+        (&Method::GET, "/tickets") => serde_json::to_vec(&orders::tickets(daemon)),
         (&Method::GET, "/images") => serde_json::to_vec(&images(daemon)),
         _ => return response(StatusCode::NOT_FOUND, b"{\"error\":\"not found\"}".to_vec()),
     };

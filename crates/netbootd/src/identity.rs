@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use tracing::{error, info, warn};
 
 use crate::daemon::{Daemon, unix_millis, unix_seconds};
-use crate::overlay;
 
 /// A token signs a key for this long, in seconds, as it unlocks the overlay.
 pub const TOKEN_LIFE: u64 = 300;

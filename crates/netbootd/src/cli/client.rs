@@ -6,10 +6,25 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// The answer to `GET path`.
 pub fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> anyhow::Result<T> {
+    ask(socket, &format!("GET {path}"), "")
+}
+
+/// The answer to an order. What cannot be done is an error with the daemon's reason.
+pub fn post<T: DeserializeOwned>(
+    socket: &Path,
+    path: &str,
+    order: &impl Serialize,
+) -> anyhow::Result<T> {
+    let body = serde_json::to_string(order).context("an order is plain data")?;
+    ask(socket, &format!("POST {path}"), &body)
+}
+
+fn ask<T: DeserializeOwned>(socket: &Path, what: &str, body: &str) -> anyhow::Result<T> {
     let mut stream = UnixStream::connect(socket).with_context(|| {
         format!(
             "no netbootd answers on {} (is it running? may you use it? root and group netbootd may)",
@@ -19,7 +34,8 @@ pub fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> anyhow::Result<T> 
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: netbootd\r\nConnection: close\r\n\r\n"
+        "{what} HTTP/1.1\r\nHost: netbootd\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
     )?;
     let mut answer = Vec::new();
     stream
@@ -31,7 +47,7 @@ pub fn get<T: DeserializeOwned>(socket: &Path, path: &str) -> anyhow::Result<T> 
         .context("the answer is cut")?;
     let (head, body) = answer.split_at(end + 4);
     if !head.starts_with(b"HTTP/1.1 200") {
-        bail!("the daemon says: {}", String::from_utf8_lossy(body).trim());
+        bail!("{}", String::from_utf8_lossy(body).trim());
     }
     serde_json::from_slice(body)
         .context("the daemon's answer is not understood; is it another version?")

@@ -2,8 +2,10 @@
 
 mod check;
 mod client;
+mod explain;
 mod image;
 mod leases;
+mod next;
 mod ssh;
 mod status;
 mod why;
@@ -47,6 +49,12 @@ enum Command {
     Image(image::ImageCommand),
     /// Shows every client's boot
     Status(status::StatusCommand),
+    /// Shows what is configured for one machine
+    Client(explain::ClientCommand),
+    /// Says what one machine boots with its next start
+    BootNext(next::BootNextCommand),
+    /// Switches a machine on over the network
+    Wake(next::WakeCommand),
     /// Shows the DHCP leases
     Leases(leases::LeasesCommand),
     /// Tells one client's latest boot step by step, and what it waited for
@@ -85,6 +93,9 @@ impl Cli {
             Command::Check => check::run(&loaded, file.as_deref()),
             Command::Image(command) => image::run(command, &loaded.config),
             Command::Status(command) => status::run(&command, &loaded.config.control_socket),
+            Command::Client(command) => explain::run(&command, &loaded),
+            Command::BootNext(command) => next::run(&command, &loaded.config.control_socket),
+            Command::Wake(command) => next::run_wake(&command, &loaded.config.control_socket),
             Command::Leases(command) => leases::run(&command, &loaded.config.control_socket),
             Command::Why(command) => why::run(&command, &loaded.config.control_socket),
             Command::Ssh(command) => ssh::run(&command, &loaded.config.control_socket),

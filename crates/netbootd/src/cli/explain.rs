@@ -1,0 +1,164 @@
+//! `netbootd client`: what is configured for one machine, and which line says so.
+
+use anyhow::Context;
+use boot::{Layers, Plan, Site, Speaker};
+use clap::Args;
+use config::{KeyPath, Loaded};
+use model::MacAddr;
+
+use super::client::get;
+use crate::images::Images;
+use crate::orders::TicketStatus;
+use crate::overlay;
+
+/// Shows what is configured for one machine
+#[derive(Debug, Args)]
+pub struct ClientCommand {
+    /// The machine: its name or the MAC address of its card
+    machine: String,
+    /// Shows where each value is set, which values lost, and the overlay's files
+    #[arg(long)]
+    explain: bool,
+}
+
+/// Prints it. The daemon need not run; when it does, its tickets count.
+pub fn run(command: &ClientCommand, loaded: &Loaded) -> anyhow::Result<()> {
+    let (images, notes) = Images::open(&loaded.config)?;
+    notes.iter().for_each(|note| eprintln!("warning: {note}"));
+    let site = &images.site;
+    let client = find(site, &command.machine)?;
+    let socket = &loaded.config.control_socket;
+    let tickets: Vec<TicketStatus> = get(socket, "/tickets").unwrap_or_default();
+    let ticket = tickets
+        .into_iter()
+        .find(|status| status.ticket.client == client);
+    let ticket = ticket.map(|status| status.ticket.boot);
+
+    let layers = site.layers(client);
+    let groups: Vec<&str> = layers.groups().collect();
+    println!("{} ({client})", site.hostname(client));
+    println!("  groups   {}", shown(&groups));
+    let plan = site.plan(client, ticket.as_ref());
+    let by = if ticket.is_some() {
+        ", by its ticket"
+    } else {
+        ""
+    };
+    match &plan {
+        Plan::Boot(plan) => {
+            let (image, generation) = (&plan.image, plan.generation.short());
+            println!(
+                "  boots    {image}@{generation} as {}{by}",
+                plan.root.as_str()
+            );
+            println!("  kernel   {}", plan.kernel_arguments);
+        }
+        Plan::LocalDisk => println!("  boots    its own disk{by}"),
+        Plan::Menu => println!("  boots    what is chosen in the menu{by}"),
+        Plan::Unanswered => println!("  is not answered{by}"),
+        Plan::Nothing(reason) => println!("  boots    nothing: {reason}"),
+    }
+    if !command.explain {
+        return Ok(());
+    }
+    println!("\nsettings, the lowest rank first:");
+    settings(loaded, &layers, client);
+    let runs = match &plan {
+        Plan::Boot(plan) => Some((&plan.image, plan.generation)),
+        _ => None,
+    };
+    let address = loaded
+        .config
+        .clients
+        .get(&client)
+        .and_then(|client| client.address);
+    files(&overlay::files(&loaded.config, site, client, address, runs));
+    Ok(())
+}
+
+fn find(site: &Site, machine: &str) -> anyhow::Result<MacAddr> {
+    if let Ok(mac) = machine.parse() {
+        return Ok(mac);
+    }
+    let name = machine.to_ascii_lowercase();
+    let mut known = site.clients.keys().copied();
+    known
+        .find(|client| site.hostname(*client) == name)
+        .with_context(|| {
+            format!("no client in the configuration is called {machine}; write the MAC address of its card")
+        })
+}
+
+fn shown(names: &[&str]) -> String {
+    match names {
+        [] => "none".to_owned(),
+        names => names.join(", "),
+    }
+}
+
+/// The keys that more than one table can set; of those marked, the last one counts.
+const KEYS: [(&str, bool); 9] = [
+    ("image", true),
+    ("root", true),
+    ("kernel_arguments", false),
+    ("mask", false),
+    ("unmask", false),
+    ("fstab", false),
+    ("commands", false),
+    ("autologin", true),
+    ("users", true),
+];
+
+fn settings(loaded: &Loaded, layers: &Layers<'_>, client: MacAddr) {
+    let tables: Vec<KeyPath> = layers
+        .0
+        .iter()
+        .map(|(speaker, _)| match speaker {
+            Speaker::Group(name) => loaded.group(name),
+            Speaker::Client => loaded.client(client),
+        })
+        .collect();
+    for key in ["hostname", "address"] {
+        row(loaded, &loaded.client(client).child(key), "");
+    }
+    for (key, last_counts) in KEYS {
+        let own = match key {
+            "image" => Some(KeyPath::new(["boot", "default"])),
+            "root" | "kernel_arguments" => Some(KeyPath::new(["boot", key])),
+            _ => None,
+        };
+        let mut paths: Vec<KeyPath> = own.into_iter().collect();
+        paths.extend(tables.iter().map(|table| table.child(key)));
+        paths.retain(|path| loaded.setting(path).is_some());
+        let count = paths.len();
+        for (index, path) in paths.iter().enumerate() {
+            let lost = last_counts && index + 1 < count;
+            row(loaded, path, if lost { "  (overruled)" } else { "" });
+        }
+    }
+}
+
+fn row(loaded: &Loaded, path: &KeyPath, note: &str) {
+    if let Some(setting) = loaded.setting(path) {
+        println!(
+            "  {:<40} {}{note}",
+            format!("{path} = {}", setting.value),
+            setting.origin
+        );
+    }
+}
+
+fn files(files: &overlay::Files) {
+    if !files.entries.is_empty() {
+        println!("\nfiles over the image:");
+    }
+    for (entry, source) in files.entries.iter().zip(&files.sources) {
+        println!("  {:<40} {}", format!("/{}", entry.path), source.display());
+    }
+    if !files.problems.is_empty() {
+        println!("\nleft out:");
+    }
+    for problem in &files.problems {
+        println!("  {problem}");
+    }
+}
