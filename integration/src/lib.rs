@@ -21,6 +21,7 @@
 pub mod boot;
 pub mod clients;
 mod console;
+pub mod disk;
 mod door;
 mod lab;
 mod machine;

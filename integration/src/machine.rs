@@ -1,5 +1,7 @@
-//! A diskless virtual machine that boots from its network card.
+//! A virtual machine that boots from its network card, diskless unless the test is about its disk.
 
+use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
@@ -7,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::console::Console;
+use crate::disk::Disk;
 use crate::lab::Lab;
 use crate::process::{Process, tail, until};
 use crate::slot::Slot;
@@ -66,7 +69,30 @@ impl Machine {
         firmware: Firmware,
         card: Card,
         memory: u32,
+        plug: (String, String),
+    ) -> Result<Self> {
+        Self::assembled(lab, firmware, card, memory, plug, None)
+    }
+
+    /// The same with a disk of its own, which its firmware tries after the network: as a workstation
+    /// is set up whose own system shall stay the default. Its card is a virtio one.
+    pub fn with_disk(
+        lab: &Lab,
+        firmware: Firmware,
+        memory: u32,
+        plug: (String, String),
+        disk: &Disk,
+    ) -> Result<Self> {
+        Self::assembled(lab, firmware, Card::Virtio, memory, plug, Some(disk))
+    }
+
+    fn assembled(
+        lab: &Lab,
+        firmware: Firmware,
+        card: Card,
+        memory: u32,
         (tap, mac): (String, String),
+        disk: Option<&Disk>,
     ) -> Result<Self> {
         let slot = Slot::take()?;
         // What an earlier boot said is not this one's.
@@ -80,7 +106,8 @@ impl Machine {
         match firmware {
             Firmware::Bios => {
                 // Without graphics, SeaBIOS and the iPXE in the card's ROM speak on the serial port.
-                qemu.args(["-machine", "pc,graphics=off", "-boot", "n"]);
+                let order = if disk.is_some() { "nc" } else { "n" };
+                qemu.args(["-machine", "pc,graphics=off", "-boot", order]);
             }
             Firmware::Uefi | Firmware::UefiHttp => {
                 device.push_str(",romfile=,bootindex=1");
@@ -98,6 +125,14 @@ impl Machine {
             }
         }
         qemu.args(["-device", &device]);
+        if let Some(disk) = disk {
+            qemu.arg("-drive")
+                .arg(format!(
+                    "if=none,id=disk,format=raw,file={}",
+                    disk.file().display()
+                ))
+                .args(["-device", "virtio-blk-pci,drive=disk"]);
+        }
         Self::run(lab, qemu, mac, tap, slot)
     }
 
@@ -140,6 +175,16 @@ impl Machine {
     /// The server's interface that its card is plugged into; its counters are what went over the wire.
     pub fn tap(&self) -> &str {
         &self.tap
+    }
+
+    /// Types on its serial console.
+    pub fn types(&self, keys: &str) -> Result<()> {
+        // The socket is in the lab's /run, which is the machine's process's too.
+        let socket = format!("/proc/{}/root{}", self.id(), keyboard(&self.tap));
+        let mut keyboard = UnixStream::connect(&socket)
+            .with_context(|| format!("no serial console at {socket}"))?;
+        keyboard.write_all(keys.as_bytes())?;
+        Ok(())
     }
 
     /// Its QEMU's process id.
@@ -223,18 +268,28 @@ impl Machine {
     }
 }
 
-/// A machine without a disk or a card, with its console in a file.
+/// A machine without a disk or a card, with what its console says in a file.
 fn qemu(lab: &Lab, tap: &str, memory: u32) -> Result<Command> {
     let mut qemu = lab.command("qemu-system-x86_64")?;
     // No KVM, wherever it runs: the same machine everywhere. One processor, as one core of two.
     qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1"])
         .args(["-m", &memory.to_string(), "-display", "none", "-no-reboot"])
         .args(["-nodefaults", "-monitor", "none"])
-        .arg("-serial")
-        .arg(format!("file:{}", console(lab, tap).display()))
+        .arg("-chardev")
+        .arg(format!(
+            "socket,id=console,path={},server=on,wait=off,logfile={}",
+            keyboard(tap),
+            console(lab, tap).display()
+        ))
+        .args(["-serial", "chardev:console"])
         .arg("-netdev")
         .arg(format!("tap,id=link,ifname={tap},script=no,downscript=no"));
     Ok(qemu)
+}
+
+/// Where its serial console can be typed at, seen from inside of the lab.
+fn keyboard(tap: &str) -> String {
+    format!("/run/console-{tap}.sock")
 }
 
 fn console(lab: &Lab, tap: &str) -> PathBuf {

@@ -16,7 +16,7 @@ pub struct BootNextCommand {
     /// The machine: its name, MAC or IP address
     machine: Option<String>,
     /// What it boots: an image (demo), a generation (demo@0123456789ab), local-disk or menu
-    #[arg(requires = "machine", required_unless_present_any = ["cancel", "machine"])]
+    #[arg(requires = "machine")]
     boot: Option<String>,
     /// How many starts [default: 1, or any number with --until]
     #[arg(long, value_name = "N")]
