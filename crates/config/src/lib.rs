@@ -27,13 +27,14 @@ mod meaning;
 mod path;
 mod reader;
 mod reference;
+mod sections;
 mod source;
 mod text;
 mod unknown;
 
 pub use diagnostic::{Code, Diagnostic, Diagnostics, Severity};
 pub use key::{Initial, Key, Kind, Section};
-pub use keys::{KEYS, SECTIONS};
+pub use keys::KEYS;
 pub use live::Network;
 pub use loaded::{LoadOptions, Loaded, Setting, load, load_text};
 pub use meaning::{
@@ -42,6 +43,7 @@ pub use meaning::{
 };
 pub use path::KeyPath;
 pub use reference::{code_table, default_file, key_tables};
+pub use sections::SECTIONS;
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,8 @@ use std::fmt::Write;
 
 use crate::diagnostic::Code;
 use crate::key::{Initial, Key, Section};
-use crate::keys::{KEYS, SECTIONS};
+use crate::keys::KEYS;
+use crate::sections::SECTIONS;
 
 const HEAD: &str = "\
 # Every key of netbootd with its default. A line that starts with `#` and has no space after it is a

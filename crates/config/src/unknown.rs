@@ -4,9 +4,10 @@ use figment::value::Value;
 
 use crate::diagnostic::{Code, Fault};
 use crate::key::{Key, gist};
-use crate::keys::{KEYS, SECTIONS};
+use crate::keys::KEYS;
 use crate::path::{KeyPath, toml_name};
 use crate::reader::{Reader, Spot, kind_of};
+use crate::sections::SECTIONS;
 
 /// Words that other programs use for our keys.
 const ALIASES: &[(&str, &str)] = &[
