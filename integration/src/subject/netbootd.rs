@@ -65,6 +65,11 @@ pub fn state_dir(lab: &Lab) -> PathBuf {
     lab.folder().join("state")
 }
 
+/// The folder of files that the lab's clients get over their image; a test may fill it.
+pub fn overlay_dir(lab: &Lab) -> PathBuf {
+    lab.folder().join("overlay")
+}
+
 /// Writes the configuration file for this setup and returns its path.
 pub fn configure(lab: &Lab, setup: &Setup<'_>) -> Result<PathBuf> {
     let path = lab.folder().join("netbootd.toml");
@@ -78,6 +83,7 @@ fn text(lab: &Lab, setup: &Setup<'_>) -> Result<String> {
     let mut text = String::new();
     let (first, last) = names::POOL;
     writeln!(text, "state_dir = {:?}", state_dir(lab))?;
+    writeln!(text, "overlay_dir = {:?}", overlay_dir(lab))?;
     // The lab has a /run of its own, so the daemon's usual place is free.
     writeln!(text, "control_socket = \"/run/netbootd/control.sock\"")?;
     writeln!(text, "\n[log]\nlevel = \"debug\"")?;
