@@ -152,7 +152,7 @@ async fn order(
 fn answer(daemon: &Daemon, shared: &Shared, request: &Parts) -> Response<Full<Bytes>> {
     let path = request.uri.path();
     if let (&Method::GET, Some(client)) = (&request.method, path.strip_prefix("/why/")) {
-        return match why::why(daemon, client) {
+        return match why::why(daemon, shared, client) {
             Ok(why) => json(&why),
             Err(reason) => response(StatusCode::NOT_FOUND, reason.into_bytes()),
         };

@@ -8,7 +8,8 @@ use crate::daemon::{Daemon, unix_millis};
 use crate::services::dhcp::Shared;
 
 /// The client that `text` names: by the MAC address of its card, which may be one that was never
-/// seen, by its address, or by its host name with or without the domain.
+/// seen, by its address, or by its host name with or without the domain. A machine that booted wins
+/// over one that is only configured, and that over one that only has a lease.
 ///
 /// # Errors
 /// That there is none, and which there are.
@@ -16,49 +17,67 @@ pub fn client(daemon: &Daemon, shared: &Shared, text: &str) -> Result<MacAddr, S
     if let Ok(mac) = text.parse() {
         return Ok(mac);
     }
-    if let Ok(address) = text.parse::<Ipv4Addr>() {
-        let leased = shared.with(|server| {
-            let mut leases = server.leases();
-            leases.find_map(|lease| (lease.address == address).then_some(lease.mac))
-        });
-        let found = daemon.client_at(address).or(leased);
-        return found.ok_or_else(|| format!("no client is known at {address}"));
-    }
-    let name = text.to_ascii_lowercase();
     let domain = format!(".{}", daemon.config.dns.domain);
+    let name = text.trim_end_matches('.').to_ascii_lowercase();
     let name = name.strip_suffix(&domain).unwrap_or(&name);
-    let names = names(daemon, shared);
-    match names.iter().find(|(known, _)| known == name) {
-        Some((_, client)) => Ok(*client),
-        None => {
-            let mut known: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
-            known.sort_unstable();
-            known.dedup();
-            known.truncate(20);
-            Err(match known.as_slice() {
-                [] => format!("no client is called {text}; none is known yet"),
-                known => format!("no client is called {text}; known are {}", known.join(", ")),
-            })
-        }
+    let booted = daemon.timelines().find(name).into_iter().next();
+    if let Some(client) = booted {
+        return Ok(client);
     }
+    let known = known(daemon, shared);
+    let address: Option<Ipv4Addr> = name.parse().ok();
+    let is_it =
+        |known: &&Known| known.name == name || (address.is_some() && known.address == address);
+    if let Some(known) = known.iter().find(is_it) {
+        return Ok(known.client);
+    }
+    let mut names: Vec<String> = known.into_iter().map(|known| known.name).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.truncate(20);
+    Err(match names.as_slice() {
+        [] => format!("no client is called {text}; none is known yet"),
+        names => format!("no client is called {text}; known are {}", names.join(", ")),
+    })
 }
 
-/// Every name with its client: the configured ones first, since they win.
-fn names(daemon: &Daemon, shared: &Shared) -> Vec<(String, MacAddr)> {
-    let configured: Vec<MacAddr> = daemon.config.clients.keys().copied().collect();
-    let seen = daemon.timelines().status(unix_millis());
-    let seen = seen.into_iter().map(|status| status.client);
-    let mut names: Vec<(String, MacAddr)> = configured
-        .into_iter()
-        .chain(seen)
-        .map(|client| (daemon.hostname(client), client))
+/// A machine that has a table in the configuration, a timeline or a lease.
+struct Known {
+    name: String,
+    address: Option<Ipv4Addr>,
+    client: MacAddr,
+}
+
+/// All of them, those that win first.
+fn known(daemon: &Daemon, shared: &Shared) -> Vec<Known> {
+    let of = |client, address| Known {
+        name: daemon.hostname(client),
+        address,
+        client,
+    };
+    let configured = daemon.config.clients.iter();
+    let mut known: Vec<Known> = configured
+        .map(|(client, settings)| of(*client, settings.address))
         .collect();
+    let booted = daemon.timelines().status(unix_millis());
+    known.extend(
+        booted
+            .into_iter()
+            .map(|status| of(status.client, status.address)),
+    );
     shared.with(|server| {
-        let leases = server.leases();
-        names.extend(leases.filter_map(|lease| {
-            let name = lease.hostname.as_deref()?;
-            Some((name.to_ascii_lowercase(), lease.mac))
+        known.extend(server.leases().map(|lease| {
+            Known {
+                name: lease
+                    .hostname
+                    .as_deref()
+                    .unwrap_or_default()
+                    .to_ascii_lowercase(),
+                address: Some(lease.address),
+                client: lease.mac,
+            }
         }));
     });
-    names
+    known.retain(|known| !known.name.is_empty() || known.address.is_some());
+    known
 }
