@@ -30,7 +30,8 @@ pub(super) struct Watched {
     path: Vec<u8>,
     size: u64,
     inner: Box<dyn Content>,
-    look: Look,
+    /// From the first bytes on: whoever reads the file sees what its name says, not who lists it.
+    look: Option<Look>,
     hits: Hits,
 }
 
@@ -44,7 +45,7 @@ impl Watched {
     ) -> Self {
         Self {
             number,
-            look: Look::new(path, size),
+            look: None,
             path: path.to_vec(),
             size,
             inner,
@@ -75,7 +76,10 @@ impl Watched {
 impl Content for Watched {
     fn read_at(&mut self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
         let count = self.inner.read_at(buf, offset)?;
-        self.look.at(&buf[..count], offset);
+        let look = self
+            .look
+            .get_or_insert_with(|| Look::new(&self.path, self.size));
+        look.at(&buf[..count], offset);
         Ok(count)
     }
 
@@ -90,7 +94,7 @@ impl Content for Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        if let Some(what) = self.look.finish() {
+        if let Some(what) = self.look.as_ref().and_then(Look::finish) {
             let md5 = self.md5();
             let mut hits = self.hits.lock().unwrap_or_else(PoisonError::into_inner);
             hits.push(Hit {

@@ -25,14 +25,15 @@ impl Buffers {
         }
         let mut buffer = self.heap().pop().unwrap_or_default();
         buffer.reserve_exact(self.block_size.saturating_sub(buffer.len()));
-        buffer.resize(length, 0);
+        buffer.resize(length, 0); // writes only behind what was in it
         buffer
     }
 
     /// An empty buffer with room for a block.
     pub(super) fn empty(&self) -> Vec<u8> {
-        let mut buffer = self.take(self.block_size);
+        let mut buffer = self.heap().pop().unwrap_or_default();
         buffer.clear();
+        buffer.reserve_exact(self.block_size);
         buffer
     }
 

@@ -46,8 +46,7 @@ struct Place {
 impl Stored {
     /// The block, unless the image does not have it whole.
     pub(super) fn read(&self, buffers: &Buffers) -> Option<Packed> {
-        let mut bytes = buffers.empty();
-        bytes.resize((self.place.size_word & !STORED) as usize, 0);
+        let mut bytes = buffers.take((self.place.size_word & !STORED) as usize);
         self.image
             .read_exact_at(&mut bytes, self.place.position)
             .ok()?;
