@@ -9,7 +9,7 @@ use crate::command::{cargo, run};
 /// What `cargo xtask fuzz` can be told.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// records, calls, handles, images; or all
+    /// records, calls, handles, images, ltsp; or all
     target: String,
     /// How long, for each target: 90s, 10m, 2h
     #[arg(long = "for", default_value = "60s", value_parser = duration)]
@@ -32,6 +32,11 @@ const TARGETS: &[(&str, &[&str], &str)] = &[
         "export::tests::fuzzing::handles",
     ),
     ("images", &["--package=squashfs", "--test=fuzz"], "images"),
+    (
+        "ltsp",
+        &["--package=netbootd", "--bin=netbootd"],
+        "import::tests::ltsp",
+    ),
 ];
 
 /// Runs the target's test, optimised, with this much time.

@@ -13,6 +13,7 @@ mod export;
 mod find;
 mod identity;
 mod images;
+mod import;
 mod initrd;
 mod leases;
 mod links;

@@ -4,6 +4,7 @@ mod check;
 mod client;
 mod explain;
 mod image;
+mod import;
 mod leases;
 mod next;
 mod ssh;
@@ -61,11 +62,17 @@ enum Command {
     Why(why::WhyCommand),
     /// Says what makes ssh trust the clients
     Ssh(ssh::SshCommand),
+    /// Makes a configuration of what an LTSP server has, and says what became of each line of it
+    ImportLtsp(import::ImportLtspCommand),
 }
 
 impl Cli {
     /// Does what was asked.
     pub fn run(self) -> anyhow::Result<()> {
+        // It makes a configuration; one that is there does not matter.
+        if let Some(Command::ImportLtsp(command)) = &self.command {
+            return import::run(command);
+        }
         let file = match &self.config {
             Some(file) => Some(file.clone()),
             None => Some(PathBuf::from(DEFAULT_CONFIG)).filter(|file| file.exists()),
@@ -99,6 +106,7 @@ impl Cli {
             Command::Leases(command) => leases::run(&command, &loaded.config.control_socket),
             Command::Why(command) => why::run(&command, &loaded.config.control_socket),
             Command::Ssh(command) => ssh::run(&command, &loaded.config.control_socket),
+            Command::ImportLtsp(command) => import::run(&command),
         }
     }
 }
