@@ -35,10 +35,19 @@ pub fn attributes(lab: &Lab, client: &Client, file: &[u8]) -> Result<Said> {
 
 /// Reads the first bytes of a file; what follows the status ends with them, and padding.
 pub fn read(lab: &Lab, client: &Client, file: &[u8], count: u32) -> Result<Said> {
+    call(lab, client, READ, &read_arguments(file, count))
+}
+
+/// The record of such a call, for who does not wait for its answer.
+pub fn read_record(file: &[u8], count: u32) -> Vec<u8> {
+    record(READ, &read_arguments(file, count))
+}
+
+fn read_arguments(file: &[u8], count: u32) -> Vec<u8> {
     let mut arguments = opaque(file);
     arguments.extend([0; 8]);
     arguments.extend(count.to_be_bytes());
-    call(lab, client, READ, &arguments)
+    arguments
 }
 
 /// The handle that a mount or a lookup brought.
@@ -51,15 +60,8 @@ pub fn handle((status, results): &Said) -> Result<Vec<u8>> {
 
 /// One call as root, on a connection of its own that the server closes after its answer.
 fn call(lab: &Lab, client: &Client, procedure: [u32; 3], arguments: &[u8]) -> Result<Said> {
-    let len = 60 + arguments.len() as u32;
-    let xid = 0x6c61_6221;
-    let head = [1 << 31 | len, xid, 0, 2];
-    let root = [1, 20, 0, 0, 0, 0, 0, 0, 0];
-    let words = head.iter().chain(&procedure).chain(&root);
-    let mut record: Vec<u8> = words.flat_map(|word| word.to_be_bytes()).collect();
-    record.extend(arguments);
     let file = lab.folder().join("call");
-    fs::write(&file, record)?;
+    fs::write(&file, record(procedure, arguments))?;
     let script = format!("busybox nc {} 2049 <{:?}", Lab::SERVER, file);
     let mut shell = client.command("timeout")?;
     let reply = succeed(shell.args(["20", "sh", "-c", &script]))?.stdout;
@@ -69,13 +71,27 @@ fn call(lab: &Lab, client: &Client, procedure: [u32; 3], arguments: &[u8]) -> Re
         "not one whole record"
     );
     // Reply, accepted, an empty verifier, success.
-    let accepted = [xid, 1, 0, 0, 0, 0];
+    let accepted = [XID, 1, 0, 0, 0, 0];
     for (at, wanted) in accepted.iter().enumerate() {
         let said = word(&reply, 4 + at * 4)?;
         ensure!(said == *wanted, "word {at} of the reply is {said}");
     }
     let rest = reply.get(32..).context("a reply cut short")?;
     Ok((word(&reply, 28)?, rest.to_vec()))
+}
+
+/// The number of every call's transaction.
+const XID: u32 = 0x6c61_6221;
+
+/// A call of root's, marked as one whole record.
+fn record(procedure: [u32; 3], arguments: &[u8]) -> Vec<u8> {
+    let len = 60 + arguments.len() as u32;
+    let head = [1 << 31 | len, XID, 0, 2];
+    let root = [1, 20, 0, 0, 0, 0, 0, 0, 0];
+    let words = head.iter().chain(&procedure).chain(&root);
+    let mut record: Vec<u8> = words.flat_map(|word| word.to_be_bytes()).collect();
+    record.extend(arguments);
+    record
 }
 
 fn opaque(bytes: &[u8]) -> Vec<u8> {
