@@ -14,6 +14,7 @@ mod pci;
 mod report;
 mod settings;
 mod stage;
+mod text;
 
 pub use arch::{ClientArch, Firmware};
 pub use boot_arguments::{BootArguments, BootArgumentsError, ClientNetwork, RootMode};

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
 /// The name of an image: 1 to 63 of `a-z 0-9 . _ -`, the first a letter or digit; not `menu`, `none`
 /// or `local-disk`.
 ///
@@ -60,19 +58,6 @@ impl FromStr for ImageName {
     }
 }
 
-impl Serialize for ImageName {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for ImageName {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
 /// Names one generation of an image: 16 bytes derived from the content of its root, kernel and
 /// initrd, so two servers that built the same bytes agree on it. 32 hexadecimal digits as text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -116,18 +101,7 @@ impl FromStr for GenerationId {
     }
 }
 
-impl Serialize for GenerationId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for GenerationId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
+crate::text::travels_as_text!(ImageName, GenerationId);
 
 #[cfg(test)]
 mod tests {
