@@ -64,6 +64,8 @@ impl Subject {
         previous: Option<&Path>,
     ) -> Result<Cost> {
         let _ = std::fs::remove_file(image);
+        // What was copied or built before is not written to the disk at this one's expense.
+        rustix::fs::sync();
         let costs = image.with_extension("costs");
         let mut command = Command::new(tool("time")?);
         command.args(["-f", "%e %U %S %M", "-o"]).arg(&costs);
