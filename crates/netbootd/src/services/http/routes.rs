@@ -32,20 +32,22 @@ impl Handler for Routes<'_> {
     ) -> Answer {
         let path: Vec<&str> = request.path.split('/').collect();
         let answer = match (request.method, path.as_slice()) {
-            (Method::Post, ["client", mac, "report"]) => self.report(mac, peer, body),
-            (Method::Post, ["client", mac, "host-key"]) => host_key(self.daemon, mac, peer, body),
+            (Method::Post, ["client", mac, "report"]) => aside(|| self.report(mac, peer, body)),
+            (Method::Post, ["client", mac, "host-key"]) => {
+                aside(|| host_key(self.daemon, mac, peer, body))
+            }
             (Method::Post, _) => Some(Answer::text(405, "only reports and host keys are posted")),
             (_, ["boot", script]) => {
                 let mac = script
                     .strip_suffix(".ipxe")
                     .and_then(|mac| mac.parse().ok());
-                mac.map(|mac| self.script(mac, peer, local, request))
+                mac.map(|mac| aside(|| self.script(mac, peer, local, request)))
             }
             (_, ["loader", name]) => self.loader(name, request),
             (_, ["images", name, generation, file]) => {
                 self.image_file(name, generation, file, peer, request)
             }
-            (_, ["client", mac, "overlay.cpio"]) => self.overlay(mac, peer, request),
+            (_, ["client", mac, "overlay.cpio"]) => aside(|| self.overlay(mac, peer, request)),
             (_, [""]) => Some(Answer::text(
                 200,
                 "netbootd: see `netbootd status` on the server",
@@ -72,6 +74,12 @@ impl Handler for Routes<'_> {
             self.daemon.reached(client, stage, &detail);
         }
     }
+}
+
+/// Work that reads the operator's files and the image, or writes a book to the disk: others'
+/// connections go on meanwhile, on another thread.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
+    tokio::task::block_in_place(work)
 }
 
 impl Routes<'_> {
