@@ -8,17 +8,22 @@ use super::{OverlayContext, OverlayKind};
 pub(super) fn users(entries: &mut Entries, context: &OverlayContext<'_>) -> Accounts {
     let (mut passwd, mut group) = (lines(context.passwd), lines(context.group));
     let mut changed = false;
+    // An account has the same number on every client of an image: numbers go to all accounts, also to
+    // those that this client has not, and nobody is given one that the configuration gives to another.
+    let mut numbers: Vec<u32> = context.users.iter().filter_map(|user| user.uid).collect();
     for user in context.users {
-        if !context.layers.has_user(&user.name) {
-            continue;
-        }
         let known = field(&passwd, &user.name, 5).map(|home| {
             let number = |n| field(&passwd, &user.name, n).and_then(|text| text.parse().ok());
             (number(2).unwrap_or(0), number(3).unwrap_or(0), home)
         });
+        let chosen = known.as_ref().map(|(uid, ..)| *uid).or(user.uid);
+        let uid = chosen.unwrap_or_else(|| free_id(&passwd, &group, &numbers));
+        numbers.push(uid);
+        if !context.layers.has_user(&user.name) {
+            continue;
+        }
         let (uid, gid, home) = known.unwrap_or_else(|| {
             changed = true;
-            let uid = user.uid.unwrap_or_else(|| free_id(&passwd, &group));
             let shell = match (&user.shell, context.has_bash) {
                 (Some(shell), _) => shell.as_str(),
                 (None, true) => "/bin/bash",
@@ -97,10 +102,10 @@ fn field(lines: &[String], name: &str, n: usize) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn free_id(passwd: &[String], group: &[String]) -> u32 {
+fn free_id(passwd: &[String], group: &[String], numbers: &[u32]) -> u32 {
     let taken = |id: u32| {
         let has = |line: &String| line.split(':').nth(2) == Some(&id.to_string());
-        passwd.iter().any(has) || group.iter().any(has)
+        numbers.contains(&id) || passwd.iter().any(has) || group.iter().any(has)
     };
     (1000..60_000).find(|&id| !taken(id)).unwrap_or(60_000)
 }

@@ -388,4 +388,20 @@ mod tests {
             "{passwd}"
         );
     }
+
+    #[test]
+    fn an_account_has_the_same_number_on_clients_that_have_others_too() {
+        let only_carol = site(Settings {
+            users: Some(vec!["carol".into()]),
+            ..Settings::default()
+        });
+        let mut dave = user("dave");
+        dave.uid = Some(1001);
+        let users = [user("alice"), user("carol"), dave];
+        for site in [only_carol, Site::default()] {
+            let entries = render(&context(&users, &site));
+            let passwd = text(&entries, "etc/passwd").unwrap();
+            assert!(passwd.contains("carol:*:1003:1003:"), "{passwd}");
+        }
+    }
 }
