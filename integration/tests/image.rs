@@ -31,6 +31,11 @@ impl<'a> Serving<'a> {
         })
     }
 
+    /// `netbootd …`, which must go well.
+    fn does(&self, words: &[&str]) -> Result<String> {
+        Ok(succeed(command(self.lab, words)?.arg("--config").arg(&self.config))?.text)
+    }
+
     /// `netbootd image …`, whatever becomes of it.
     fn tried(&self, words: &[&str]) -> Result<Ran> {
         let mut image = command(self.lab, &["image"])?;
@@ -91,13 +96,21 @@ fn generations_are_compared_pinned_let_go_and_kept_by_number() {
         let (said, third) = serving.build("third")?;
         ensure!(!said.contains("removed"), "more than is old: {said}");
         serving.image(&["unpin", &first])?;
+        let ticket = ["boot-next", "52:54:00:00:00:77"];
+        serving.does(&[&ticket[..], &[&second]].concat())?;
         let (said, fourth) = serving.build("fourth")?;
-        for old in [&first[.."small@12345678".len()], &second] {
-            ensure!(
-                said.contains(&format!("removed {old}")),
-                "not {old}: {said}"
-            );
-        }
+        let gone = |old: &str| format!("removed {}", &old[.."small@12345678".len()]);
+        ensure!(said.contains(&gone(&first)), "{first} stays: {said}");
+        ensure!(!said.contains(&gone(&second)), "a ticket names it: {said}");
+        let refused = serving.tried(&["remove", &second])?;
+        ensure!(
+            refused.code != Some(0) && refused.errors.contains("a ticket names it"),
+            "removed what a machine shall boot: {}",
+            refused.everything()
+        );
+        serving.does(&[&ticket[..], &["--cancel"]].concat())?;
+        let said = serving.image(&["prune"])?;
+        ensure!(said.contains(&second), "{second} is not pruned: {said}");
         let list = serving.image(&["list"])?;
         for stays in [&third, &fourth] {
             let id = stays.trim_start_matches("small@");

@@ -59,8 +59,14 @@ impl Loaded {
 
     /// Images that the configuration names and nobody has published. Empty if all are there.
     pub fn check_images(&self, is_published: impl Fn(&ImageName) -> bool) -> Vec<Diagnostic> {
-        let default = self.config.boot.default.iter();
-        let default = default.map(|choice| (KeyPath::new(["boot", "default"]), choice));
+        let boot = &self.config.boot;
+        let boot = [
+            ("default", &boot.default),
+            ("menu_default", &boot.menu_default),
+        ];
+        let site = boot
+            .into_iter()
+            .filter_map(|(key, choice)| Some((KeyPath::new(["boot", key]), choice.as_ref()?)));
         let clients = self.config.clients.iter();
         let clients = clients.map(|(mac, client)| (self.client(*mac), &client.settings));
         let groups = self.config.groups.iter();
@@ -68,7 +74,7 @@ impl Loaded {
         let chosen = clients
             .chain(groups)
             .filter_map(|(table, settings)| Some((table.child("image"), settings.boot.as_ref()?)));
-        let named = default
+        let named = site
             .chain(chosen)
             .filter_map(|(path, choice)| match choice {
                 BootChoice::Image { name, .. } => Some((path, Part::Value, name)),

@@ -49,6 +49,17 @@ pub struct Config {
     pub exports: BTreeMap<String, ExportedFolder>,
 }
 
+impl Config {
+    /// Everything that the configuration has somebody boot, in any of its places.
+    pub fn choices(&self) -> impl Iterator<Item = &BootChoice> {
+        let site = self.boot.default.iter().chain(&self.boot.menu_default);
+        let groups = self.groups.iter().map(|group| &group.settings);
+        let clients = self.clients.values().map(|client| &client.settings);
+        let settings = groups.chain(clients);
+        site.chain(settings.filter_map(|settings| settings.boot.as_ref()))
+    }
+}
+
 /// What the daemon says about its work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {

@@ -35,12 +35,13 @@ impl Catalogue {
         }
     }
 
-    /// Removes one generation, which must be neither current nor pinned nor `in_use`.
+    /// Removes one generation, which must be neither current nor pinned; `needed` says why it is needed
+    /// otherwise: `a client runs it`.
     pub fn remove(
         &self,
         name: &ImageName,
         generation: GenerationId,
-        in_use: &dyn Fn(GenerationId) -> bool,
+        needed: &dyn Fn(GenerationId) -> Option<&'static str>,
     ) -> Result<(), CatalogueError> {
         let folder = self.image_folder(name);
         self.known(name, generation)?;
@@ -49,33 +50,36 @@ impl Catalogue {
         let why = match generation {
             id if image.current == Some(id) => "new boots get it",
             id if image.pinned.contains(&id) => "it is pinned",
-            id if in_use(id) => "a client runs it",
-            id => {
-                if image.previous == Some(id) {
-                    pointer::forget_previous(&folder)?;
+            id => match needed(id) {
+                Some(why) => why,
+                None => {
+                    if image.previous == Some(id) {
+                        pointer::forget_previous(&folder)?;
+                    }
+                    return remove_folder(&folder, &folder.join(id.to_string()));
                 }
-                return remove_folder(&folder, &folder.join(id.to_string()));
-            }
+            },
         };
         Err(CatalogueError::Needed(name.clone(), generation, why))
     }
 
-    /// Removes an image with all its generations, of which none may be pinned or `in_use`.
+    /// Removes an image with all its generations, of which none may be pinned or `needed`.
     pub fn remove_image(
         &self,
         name: &ImageName,
-        in_use: &dyn Fn(GenerationId) -> bool,
+        needed: &dyn Fn(GenerationId) -> Option<&'static str>,
     ) -> Result<(), CatalogueError> {
         let image = self.image(name)?;
         let folder = self.image_folder(name);
         let _building = Lock::for_build(&folder)?;
         for generation in &image.generations {
-            let why = match generation.id {
-                id if image.pinned.contains(&id) => "it is pinned",
-                id if in_use(id) => "a client runs it",
-                _ => continue,
+            let why = match image.pinned.contains(&generation.id) {
+                true => Some("it is pinned"),
+                false => needed(generation.id),
             };
-            return Err(CatalogueError::Needed(name.clone(), generation.id, why));
+            if let Some(why) = why {
+                return Err(CatalogueError::Needed(name.clone(), generation.id, why));
+            }
         }
         // Away by one rename: nobody sees half of it.
         let aside = self.folder().join(format!(".removed-{name}"));
@@ -90,12 +94,12 @@ impl Catalogue {
     }
 
     /// Removes all but the newest `keep` generations of the image, the current and the previous one, those
-    /// that are pinned and those that are `in_use`. What was removed.
+    /// that are pinned and those that are `needed`. What was removed.
     pub fn prune(
         &self,
         name: &ImageName,
         keep: usize,
-        in_use: &dyn Fn(GenerationId) -> bool,
+        needed: &dyn Fn(GenerationId) -> Option<&'static str>,
     ) -> Result<Vec<GenerationId>, CatalogueError> {
         let folder = self.image_folder(name);
         self.image(name)?;
@@ -106,7 +110,7 @@ impl Catalogue {
             let id = generation.id;
             let stays = [image.current, image.previous].contains(&Some(id))
                 || image.pinned.contains(&id)
-                || in_use(id);
+                || needed(id).is_some();
             if !stays {
                 remove_folder(&folder, &generation.folder)?;
                 removed.push(id);

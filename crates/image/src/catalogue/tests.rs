@@ -118,7 +118,7 @@ fn a_running_client_keeps_the_generation_that_it_has_open() {
     state.publish("new", 2);
     assert_eq!(fs::read(old.folder.join(ROOT_FILE)).unwrap(), b"old");
     state.publish("newest", 3);
-    let removed = state.catalogue.prune(&name(), 1, &|_| false).unwrap();
+    let removed = state.catalogue.prune(&name(), 1, &|_| None).unwrap();
     assert_eq!(removed, [old.generation]);
     let mut content = String::new();
     open.read_to_string(&mut content).unwrap();
@@ -132,7 +132,7 @@ fn nothing_in_use_or_pointed_at_is_pruned() {
     for (created, content) in [(2, "a"), (3, "b"), (4, "c")] {
         state.publish(content, created);
     }
-    let in_use = |id| id == used.generation;
+    let in_use = |id| (id == used.generation).then_some("a client runs it");
     let removed = state.catalogue.prune(&name(), 0, &in_use).unwrap();
     assert_eq!(removed.len(), 1); // "a"; "b" is the previous and "c" the current one
     assert_eq!(state.catalogue.image(&name()).unwrap().generations.len(), 3);

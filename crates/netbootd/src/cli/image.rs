@@ -132,7 +132,7 @@ pub fn run(command: ImageCommand, config: &Config) -> anyhow::Result<()> {
         Action::Diff { before, after } => show::diff(&catalogue, &before, &after),
         Action::Pin { image } => keep::pin(&catalogue, &image, true),
         Action::Unpin { image } => keep::pin(&catalogue, &image, false),
-        Action::Remove { image, users } => keep::remove(&catalogue, &image, &users, control),
+        Action::Remove { image, users } => keep::remove(&catalogue, &image, &users, config),
         Action::Prune {
             name,
             generations,

@@ -66,7 +66,7 @@ fn a_cut_or_changed_archive_publishes_nothing() {
                 [""; 0],
                 "changed at {at}"
             );
-            other.remove_image(&imported.name, &|_| false).unwrap();
+            other.remove_image(&imported.name, &|_| None).unwrap();
         }
     }
     assert_eq!(other.list().unwrap(), crate::catalogue::Listing::default());
@@ -121,22 +121,24 @@ fn what_is_needed_is_not_removed_and_what_is_pinned_stays() {
     let (catalogue, name) = (catalogue(&lab), "demo".parse().unwrap());
     catalogue.pin(&name, ids[0]).unwrap();
     let needed = |id, in_use: bool| {
-        let error = catalogue.remove(&name, id, &|_| in_use).unwrap_err();
+        let error = catalogue
+            .remove(&name, id, &|_| in_use.then_some("a client runs it"))
+            .unwrap_err();
         error.to_string()
     };
     assert!(needed(ids[0], false).contains("pinned"));
     assert!(needed(ids[1], true).contains("a client runs it"));
     assert!(needed(ids[3], false).contains("new boots get it"));
-    assert!(catalogue.remove_image(&name, &|_| false).is_err());
-    assert_eq!(catalogue.prune(&name, 0, &|_| false).unwrap(), [ids[1]]);
+    assert!(catalogue.remove_image(&name, &|_| None).is_err());
+    assert_eq!(catalogue.prune(&name, 0, &|_| None).unwrap(), [ids[1]]);
 
     catalogue.unpin(&name, ids[0]).unwrap();
-    catalogue.remove(&name, ids[0], &|_| false).unwrap();
-    catalogue.remove(&name, ids[2], &|_| false).unwrap(); // the previous one
+    catalogue.remove(&name, ids[0], &|_| None).unwrap();
+    catalogue.remove(&name, ids[2], &|_| None).unwrap(); // the previous one
     let listing = catalogue.list().unwrap();
     assert_eq!(listing.warnings, [""; 0]);
     assert_eq!(listing.images[0].generations.len(), 1);
-    catalogue.remove_image(&name, &|_| false).unwrap();
+    catalogue.remove_image(&name, &|_| None).unwrap();
     assert!(catalogue.image(&name).is_err());
 }
 

@@ -7,10 +7,11 @@ use boot::{ClientStatus, Outcome};
 use clap::Args;
 use config::{Config, KEEP};
 use image::catalogue::{Catalogue, Image};
-use model::{GenerationId, ImageName, Stage};
+use model::{BootChoice, GenerationId, ImageName, Stage};
 
 use super::{found, generation_of, parse_wanted, print};
 use crate::cli::client::get;
+use crate::orders::TicketStatus;
 
 /// Who runs what.
 #[derive(Debug, Args)]
@@ -21,16 +22,48 @@ pub(super) struct Users {
 }
 
 impl Users {
-    /// What clients run, as `name@first digits of the generation`, by the daemon's own book.
-    fn ask(&self, control: &Path) -> anyhow::Result<Vec<String>> {
+    /// What clients run and what they shall boot, by the daemon's own book and by this configuration.
+    fn ask(&self, config: &Config) -> anyhow::Result<Uses> {
         if self.force {
-            return Ok(Vec::new());
+            return Ok(Uses::default());
         }
-        let clients: Vec<ClientStatus> = get(control, "/status").context(
-            "nothing is removed: whether a client runs it is not known \
-             (--force removes it all the same)",
-        )?;
-        Ok(running(&clients))
+        let control = &config.control_socket;
+        let unknown = "nothing is removed: whether a client runs it is not known \
+                       (--force removes it all the same)";
+        let clients: Vec<ClientStatus> = get(control, "/status").context(unknown)?;
+        let tickets: Vec<TicketStatus> = get(control, "/tickets").context(unknown)?;
+        let tickets = tickets.into_iter().map(|status| status.ticket.boot);
+        Ok(Uses {
+            running: running(&clients),
+            chosen: config.choices().cloned().chain(tickets).collect(),
+        })
+    }
+}
+
+/// Which generations somebody needs.
+#[derive(Default)]
+struct Uses {
+    /// What clients run, as `name@first digits of the generation`.
+    running: Vec<String>,
+    /// What the configuration and tickets name; only those with a generation hold one.
+    chosen: Vec<BootChoice>,
+}
+
+impl Uses {
+    /// Why a generation is needed.
+    fn of(&self, name: &ImageName, id: GenerationId) -> Option<&'static str> {
+        if runs(&self.running, name, id) {
+            return Some("a client runs it");
+        }
+        let names = |choice: &BootChoice| match choice {
+            BootChoice::Image {
+                name: wanted,
+                generation: Some(digits),
+            } => wanted == name && BootChoice::means(digits, id),
+            _ => false,
+        };
+        let named = self.chosen.iter().any(names);
+        named.then_some("the configuration or a ticket names it")
     }
 }
 
@@ -90,20 +123,20 @@ pub(super) fn remove(
     catalogue: &Catalogue,
     wanted: &str,
     users: &Users,
-    control: &Path,
+    config: &Config,
 ) -> anyhow::Result<()> {
     let (name, digits) = parse_wanted(wanted)?;
     let image = catalogue.image(&name)?;
-    let running = users.ask(control)?;
-    let in_use = |id| runs(&running, &name, id);
+    let uses = users.ask(config)?;
+    let needed = |id| uses.of(&name, id);
     match digits {
         Some(digits) => {
             let id = generation_of(&image, digits)?.id;
-            catalogue.remove(&name, id, &in_use)?;
+            catalogue.remove(&name, id, &needed)?;
             print(&format!("{name}@{} is removed\n", id.short()))
         }
         None => {
-            catalogue.remove_image(&name, &in_use)?;
+            catalogue.remove_image(&name, &needed)?;
             print(&format!("{name} is removed\n"))
         }
     }
@@ -121,10 +154,10 @@ pub(super) fn prune(
         Some(name) => vec![catalogue.image(&name)?.name],
         None => listing.images.into_iter().map(|image| image.name).collect(),
     };
-    let running = users.ask(&config.control_socket)?;
+    let uses = users.ask(config)?;
     for name in names {
         let keep = generations.unwrap_or_else(|| kept(config, &name));
-        let removed = catalogue.prune(&name, keep as usize, &|id| runs(&running, &name, id))?;
+        let removed = catalogue.prune(&name, keep as usize, &|id| uses.of(&name, id))?;
         for id in removed {
             print(&format!("{name}@{} is removed\n", id.short()))?;
         }
@@ -143,14 +176,14 @@ pub(super) fn retain(catalogue: &Catalogue, name: &ImageName, config: &Config) -
     }
     let users = Users { force: false };
     let removed = users
-        .ask(&config.control_socket)
-        .and_then(|running| Ok(catalogue.prune(name, keep, &|id| runs(&running, name, id))?));
+        .ask(config)
+        .and_then(|uses| Ok(catalogue.prune(name, keep, &|id| uses.of(name, id))?));
     match removed {
         Ok(removed) => removed
             .iter()
             .map(|id| {
                 format!(
-                    "  removed {name}@{}, which is old and nobody runs\n",
+                    "  removed {name}@{}, which is old and nobody needs\n",
                     id.short()
                 )
             })
