@@ -73,6 +73,14 @@ pub enum Plan {
     Nothing(String),
 }
 
+/// The name that a client has by itself, as a pattern: see [`Site::hostname`].
+pub const UNNAMED: &str = "pc-??????";
+
+/// Whether [`UNNAMED`] matches this name.
+pub fn is_unnamed(name: &str) -> bool {
+    name.len() == UNNAMED.len() && name.starts_with("pc-")
+}
+
 impl Site {
     /// The client's name: the configured one, else one that stays the same and tells which machine
     /// it is.
@@ -85,11 +93,21 @@ impl Site {
         })
     }
 
-    /// What `client` boots now. `instead` is a choice for this one boot: by a ticket, or in the menu.
+    /// What `client` was told to boot; none: the only image. `instead` is a choice for this one boot: by a ticket, or
+    /// in the menu.
+    pub fn choice<'a>(
+        &'a self,
+        client: MacAddr,
+        instead: Option<&'a BootChoice>,
+    ) -> Option<&'a BootChoice> {
+        let configured = || self.layers(client).boot().or(self.default.as_ref());
+        instead.or_else(configured)
+    }
+
+    /// What `client` boots now; `instead` as for [`Site::choice`].
     pub fn plan(&self, client: MacAddr, instead: Option<&BootChoice>) -> Plan {
         let layers = self.layers(client);
-        let choice = instead.or(layers.boot()).or(self.default.as_ref());
-        let (name, digits) = match choice {
+        let (name, digits) = match self.choice(client, instead) {
             Some(BootChoice::LocalDisk) => return Plan::LocalDisk,
             Some(BootChoice::Menu) => return Plan::Menu,
             Some(BootChoice::Unanswered) => return Plan::Unanswered,

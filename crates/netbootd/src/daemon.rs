@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use boot::{Authority, Facts, Plan, SiteKey, Timelines};
-use model::{ClientArch, Firmware, MacAddr, Stage};
+use model::{BootChoice, ClientArch, Firmware, MacAddr, Stage};
 use tracing::{info, warn};
 
 use crate::export::{Access, ExportFs, Folder, HandleKey, Network};
@@ -81,6 +81,13 @@ impl Daemon {
     pub fn plan(&self, client: MacAddr) -> Plan {
         let ticket = self.tickets.choice(client, unix_seconds());
         self.images.load().site.plan(client, ticket.as_ref())
+    }
+
+    /// Whether a client gets any answer from DHCP; asked for every message.
+    pub fn answers(&self, client: MacAddr) -> bool {
+        let ticket = self.tickets.choice(client, unix_seconds());
+        let images = self.images.load();
+        images.site.choice(client, ticket.as_ref()) != Some(&BootChoice::Unanswered)
     }
 
     /// The timelines. A panic while they were held leaves them usable: every change is one step.

@@ -16,8 +16,6 @@ use crate::daemon::{Daemon, unix_millis, unix_seconds};
 pub const TOKEN_LIFE: u64 = 300;
 /// Longest private key that is read, in bytes; ours has 400.
 const MAX_KEY: u64 = 16 << 10;
-/// The name of a client that the configuration does not name, as a pattern.
-const UNNAMED: &str = "pc-??????";
 
 /// The authority of this state folder: `ssh-ca.key`, made at the first start. An operator's own
 /// ed25519 key may be put in its place.
@@ -161,9 +159,9 @@ fn known_hosts_line(daemon: &Daemon) -> String {
             .into_iter()
             .map(|host| host.hostname),
     );
-    names.retain(|name| !is_unnamed(name));
+    names.retain(|name| !boot::is_unnamed(name));
     names.sort();
-    names.push(UNNAMED.to_owned());
+    names.push(boot::UNNAMED.to_owned());
     let links = daemon.links.load();
     let served = links
         .iter()
@@ -179,11 +177,6 @@ fn known_hosts_line(daemon: &Daemon) -> String {
         names,
         &networks,
     )
-}
-
-/// Whether [`UNNAMED`] matches this name.
-fn is_unnamed(name: &str) -> bool {
-    name.len() == UNNAMED.len() && name.starts_with("pc-")
 }
 
 #[cfg(test)]

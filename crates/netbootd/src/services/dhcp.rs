@@ -144,7 +144,7 @@ impl BootPolicy for Policy<'_> {
     }
 
     fn may_answer(&self, client: MacAddr) -> bool {
-        self.daemon.plan(client) != Plan::Unanswered
+        self.daemon.answers(client)
     }
 }
 
