@@ -4,6 +4,7 @@
 //! out, and so is whatever cannot be read or rendered: the client boots without it, and the log and
 //! `netbootd client NAME --explain` say so.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
@@ -15,7 +16,7 @@ use super::template::{Facts, render};
 
 /// The ending of a template's name, which the client's file does not have.
 const TEMPLATE: &str = ".j2";
-/// Entries of one client's overlay.
+/// Files and folders that are looked at for one client.
 const MAX_ENTRIES: usize = 4096;
 /// Bytes of one client's overlay.
 const MAX_BYTES: u64 = 16 << 20;
@@ -31,7 +32,9 @@ pub struct Files {
     pub sources: Vec<PathBuf>,
     /// What was left out and why: `PATH: reason`.
     pub problems: Vec<String>,
+    places: HashMap<String, usize>,
     bytes: u64,
+    seen: usize,
 }
 
 impl Files {
@@ -57,6 +60,7 @@ impl Files {
     fn walk(&mut self, folder: &Path, below: &str, facts: &Facts<'_>, depth: usize) {
         let names = fs::read_dir(folder).and_then(|entries| {
             let mut names = entries
+                .take(MAX_ENTRIES + 1)
                 .map(|entry| Ok(entry?.file_name()))
                 .collect::<io::Result<Vec<_>>>()?;
             names.sort();
@@ -68,6 +72,15 @@ impl Files {
         };
         for name in names {
             let path = folder.join(&name);
+            self.seen += 1;
+            if self.seen > MAX_ENTRIES {
+                if self.seen == MAX_ENTRIES + 1 {
+                    let limit =
+                        format!("a client gets {MAX_ENTRIES} files at most; the rest is left out");
+                    self.problem(&path, limit);
+                }
+                return;
+            }
             let Some(name) = name.to_str().filter(|name| !name.contains('\n')) else {
                 self.problem(&path, "its name is not UTF-8 text on one line");
                 continue;
@@ -76,11 +89,6 @@ impl Files {
                 "" => name.to_owned(),
                 below => format!("{below}/{name}"),
             };
-            if self.entries.len() >= MAX_ENTRIES || depth >= MAX_DEPTH {
-                let limits =
-                    format!("a client gets {MAX_ENTRIES} files in {MAX_DEPTH} levels at most");
-                return self.problem(&path, limits);
-            }
             if let Err(why) = self.add(&path, inside, facts, depth) {
                 self.problem(&path, why);
             }
@@ -94,6 +102,9 @@ impl Files {
         facts: &Facts<'_>,
         depth: usize,
     ) -> Result<(), String> {
+        if depth >= MAX_DEPTH {
+            return Err(format!("it is more than {MAX_DEPTH} folders deep"));
+        }
         let text = |error: io::Error| error.to_string();
         let metadata = fs::symlink_metadata(path).map_err(text)?;
         let mode = metadata.permissions().mode() & 0o7777;
@@ -145,7 +156,7 @@ impl Files {
     }
 
     fn put(&mut self, source: &Path, path: String, kind: OverlayKind, mode: u32) {
-        let known = self.entries.iter().position(|entry| entry.path == path);
+        let known = self.places.get(&path).copied();
         let entry = OverlayEntry {
             path,
             kind,
@@ -159,6 +170,7 @@ impl Files {
                 source.clone_into(&mut self.sources[index]);
             }
             None => {
+                self.places.insert(entry.path.clone(), self.entries.len());
                 self.entries.push(entry);
                 self.sources.push(source.to_owned());
             }
@@ -276,5 +288,19 @@ mod tests {
         let files = Files::read(&folders, &facts());
         assert_eq!(files.entries.len(), 2);
         assert!(files.problems[0].contains("all/b"), "{:?}", files.problems);
+    }
+
+    #[test]
+    fn too_many_files_are_said_once() {
+        let (folder, folders) = tree(&[("all/a/first", ""), ("all/c/last", "")]);
+        let many = folder.path().join("all/b");
+        fs::create_dir(&many).unwrap();
+        for number in 0..MAX_ENTRIES {
+            std::os::unix::fs::symlink("nowhere", many.join(number.to_string())).unwrap();
+        }
+        let files = Files::read(&folders, &facts());
+        assert!(text(&files, "a/first").is_some() && text(&files, "c/last").is_none());
+        assert_eq!(files.problems.len(), 1, "{:?}", files.problems);
+        assert!(files.problems[0].contains("at most"));
     }
 }
