@@ -1,6 +1,5 @@
 //! The book of who runs what, `clients.json` in the state folder.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -37,14 +36,10 @@ impl Book {
     }
 
     fn read(&self) -> io::Result<Vec<Running>> {
-        match fs::metadata(&self.path) {
-            Ok(metadata) if metadata.len() > MAX_LEN => {
-                return Err(io::Error::other("it is too long to be ours"));
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-            _ => {}
+        match store::file::read(&self.path, MAX_LEN)? {
+            Some(text) => Ok(serde_json::from_str(&text)?),
+            None => Ok(Vec::new()),
         }
-        Ok(serde_json::from_slice(&fs::read(&self.path)?)?)
     }
 
     /// Writes down who runs what now; `running` is asked when no older answer can come after it.
@@ -59,6 +54,8 @@ impl Book {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use model::{ClientArch, Firmware, GenerationId, MacAddr, Stage};
 
     use super::*;

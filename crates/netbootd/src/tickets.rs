@@ -1,6 +1,5 @@
 //! The book of tickets, `tickets.json` in the state folder.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -116,18 +115,16 @@ impl TicketBook {
 }
 
 fn read(path: &Path) -> io::Result<Vec<Ticket>> {
-    match fs::metadata(path) {
-        Ok(metadata) if metadata.len() > MAX_LEN => {
-            return Err(io::Error::other("it is too long to be ours"));
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        _ => {}
+    match store::file::read(path, MAX_LEN)? {
+        Some(text) => Ok(serde_json::from_str(&text)?),
+        None => Ok(Vec::new()),
     }
-    Ok(serde_json::from_slice(&fs::read(path)?)?)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const PC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);

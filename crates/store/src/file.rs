@@ -1,13 +1,18 @@
 //! Small files that are replaced as a whole.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// Writes `content` to `path`, for its owner alone; returns when it is on the disk. Whoever reads the file, also after a
 /// crash, sees the old content or the new one, never a part.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    replace_with_mode(path, content, 0o600)
+}
+
+/// As [`replace`], for those whom the permission bits of `mode` let.
+pub fn replace_with_mode(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
     let fresh = path.with_extension("new");
     let mut file = File::options()
         .write(true)
@@ -16,6 +21,7 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
         .mode(0o600)
         .open(&fresh)?;
     file.write_all(content)?;
+    file.set_permissions(Permissions::from_mode(mode))?;
     file.sync_all()?;
     fs::rename(&fresh, path)?;
     match path.parent() {
@@ -24,30 +30,34 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     }
 }
 
-/// The text at `path`; if there is no such file, what `make` gives, written there first as by
-/// [`replace`]. More than `max` bytes are an error.
-pub fn read_or_make(
-    path: &Path,
-    max: u64,
-    make: impl FnOnce() -> io::Result<String>,
-) -> io::Result<String> {
+/// The text at `path`; none if there is no such file. More than `max` bytes are an error.
+pub fn read(path: &Path, max: u64) -> io::Result<Option<String>> {
     let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let text = make()?;
-            replace(path, text.as_bytes())?;
-            return Ok(text);
-        }
-        Err(error) => return Err(error),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
     };
     let mut text = String::new();
     file.take(max + 1).read_to_string(&mut text)?;
     if text.len() as u64 > max {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            "the file is too long",
+            "the file is too long to be ours",
         ));
     }
+    Ok(Some(text))
+}
+
+/// As [`read`]; if there is no such file, what `make` gives, written there first as by [`replace`].
+pub fn read_or_make(
+    path: &Path,
+    max: u64,
+    make: impl FnOnce() -> io::Result<String>,
+) -> io::Result<String> {
+    if let Some(text) = read(path, max)? {
+        return Ok(text);
+    }
+    let text = make()?;
+    replace(path, text.as_bytes())?;
     Ok(text)
 }
 

@@ -1,7 +1,6 @@
 //! `netbootd ssh`: what makes ssh trust the clients.
 
-use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
@@ -64,20 +63,7 @@ fn install(file: &Path, status: &SshStatus) -> io::Result<bool> {
     if after == text {
         return Ok(false);
     }
-    let fresh = file.with_extension("netbootd-new");
-    let _ = fs::remove_file(&fresh);
-    let mut written = fs::File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&fresh)?;
-    written.write_all(after.as_bytes())?;
-    written.set_permissions(fs::Permissions::from_mode(mode & 0o777))?;
-    written.sync_all()?;
-    fs::rename(&fresh, &file)?;
-    if let Some(folder) = file.parent() {
-        fs::File::open(folder)?.sync_all()?;
-    }
+    store::file::replace_with_mode(&file, after.as_bytes(), mode & 0o777)?;
     Ok(true)
 }
 
