@@ -106,9 +106,49 @@ fn a_configured_user_logs_in_by_ssh() {
     });
 }
 
+/// A key that nobody logs in with.
+const NOBODYS_KEY: &str =
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOMqqnkVzrm0SdG6UOoqKLsabgH5C9okWi0dh2l9GKJl nobody";
+
+#[test]
+fn a_machine_is_as_its_configuration_says() {
+    in_lab(|lab| {
+        let plug = lab.tap()?;
+        let full = roots::full()?;
+        let config = format!(
+            r#"
+[clients."{}"]
+hostname = "pc01"
+autologin = "alice"
+mask = ["ssh.service", "ssh.socket"]
+fstab = ["tmpfs /scratch tmpfs size=8m 0 0"]
+commands = ["touch /scratch/first", "cp /scratch/first /scratch/second", "echo commands: $(ls /scratch) > /dev/ttyS0"]
+"#,
+            plug.1
+        );
+        let setup = Setup {
+            image: Some(&full),
+            kernel_arguments: "quiet",
+            user: Some(("alice", NOBODYS_KEY)),
+            config: &config,
+            ..Setup::default()
+        };
+        let mut server = Server::netbootd(lab, &setup)?;
+        let mut machine = Machine::plugged_in(lab, Firmware::Bios, Card::Virtio, 1024, plug)?;
+        machine.until_says(&["commands: first second"], LIMIT)?;
+        machine.until_says(&["alice@pc01:"], LIMIT)?;
+        machine.types(
+            "echo $(id -un) at $(tty), $(findmnt -no SIZE,FSTYPE /scratch), $(systemctl is-enabled ssh)\r",
+        )?;
+        let wanted = "alice at /dev/ttyS0, 8M tmpfs, masked";
+        machine.until_says(&[wanted], Duration::from_secs(60))?;
+        server.must_run()
+    });
+}
+
 /// What the server says of a stage of the one machine's boot.
 fn stage(lab: &Lab, stage: &str) -> Result<String> {
-    let said = netbootd::status(lab, &lab.folder().join("netbootd.toml"))?.text;
+    let said = netbootd::asked(lab, &["status", "--steps"])?;
     let mut lines = said
         .lines()
         .filter_map(|line| line.trim().strip_prefix(stage));
