@@ -6,8 +6,10 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::lab::Lab;
+use crate::lab::{Client, Lab};
 use crate::process::tail;
+use crate::roots::{self, Root};
+use crate::subject::{Server, Setup};
 
 /// Runs a test in a fresh lab, named after the test.
 ///
@@ -38,6 +40,26 @@ pub fn in_lab(test: impl FnOnce(&Lab) -> Result<()>) {
             resume_unwind(panic);
         }
     }
+}
+
+/// Runs a test in a fresh lab, in which a server that is begun by `start` serves the small image, and
+/// a client has an address.
+pub fn in_lab_with_small(
+    start: impl FnOnce(&Lab, &Setup<'_>) -> Result<Server>,
+    test: impl FnOnce(&Lab, &mut Server, &Client, &Root) -> Result<()>,
+) {
+    in_lab(|lab| {
+        let small = roots::small()?;
+        let setup = Setup {
+            image: Some(&small),
+            ..Setup::default()
+        };
+        let mut server = start(lab, &setup)?;
+        let client = lab.client()?;
+        client.set_address("192.168.67.7".parse()?)?;
+        test(lab, &mut server, &client, &small)?;
+        server.must_run()
+    });
 }
 
 /// Prints the ends of the logs in this folder, and where everything is.

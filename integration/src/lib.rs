@@ -34,7 +34,7 @@ mod slot;
 pub mod subject;
 
 pub use console::Console;
-pub use door::in_lab;
+pub use door::{in_lab, in_lab_with_small};
 pub use lab::{Client, Lab};
 pub use machine::{Card, Firmware, Machine};
 pub use namespace::Namespace;

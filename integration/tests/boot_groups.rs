@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use integration::subject::netbootd;
-use integration::{Card, Firmware, Lab, Machine, Server, Setup, in_lab, roots, succeed};
+use integration::subject::netbootd::{self, asked};
+use integration::{Card, Firmware, Lab, Machine, Server, Setup, in_lab, roots};
 
 const LIMIT: Duration = Duration::from_secs(240);
 
@@ -101,13 +101,7 @@ fn two_machines_at_once_have_each_their_own_files() {
         let mut one = start(&left)?;
         says(&mut one, &["side: changed\n"])?;
 
-        let config = lab.folder().join("netbootd.toml");
-        let explained = succeed(
-            netbootd::command(lab, &["client", "righty", "--explain"])?
-                .arg("--config")
-                .arg(&config),
-        )?
-        .text;
+        let explained = asked(lab, &["client", "righty", "--explain"])?;
         for wanted in [
             "groups   room",
             "boots    small@",

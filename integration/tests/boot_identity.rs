@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use integration::subject::netbootd;
+use integration::subject::netbootd::{self, asked, refused};
 use integration::{
     Card, Client, Firmware, Lab, Machine, Server, Setup, in_lab, ran, roots, succeed, until,
 };
@@ -162,7 +162,7 @@ fn ssh_never_asks_about_a_machine_and_never_warns() {
         let known_hosts = lab.folder().join("ssh_known_hosts");
         let mut install = netbootd::command(lab, &["ssh", "known-hosts", "--install", "--file"])?;
         install.arg(&known_hosts).arg("--config");
-        succeed(install.arg(lab.folder().join("netbootd.toml")))?;
+        succeed(install.arg(netbootd::config_file(lab)))?;
         let line = std::fs::read_to_string(&known_hosts)?;
         ensure!(
             line.lines().count() == 1 && line.starts_with("@cert-authority *.lab.internal,"),
@@ -257,7 +257,7 @@ fn why_tells_a_boot_from_its_first_packet_to_its_first_login() {
         }
         let nobody = refused(lab, &["why", "pc99"])?;
         ensure!(nobody.contains("is called pc99"), "{nobody}");
-        let short = netbootd::status(lab, &lab.folder().join("netbootd.toml"))?.text;
+        let short = asked(lab, &["status", "--steps"])?;
         ensure!(short.contains("degraded"), "{short}");
         server.must_run()
     });
@@ -339,23 +339,4 @@ fn only_the_clients_own_card_gets_its_certificate_and_only_for_one_key() {
         }
         server.must_run()
     });
-}
-
-fn cli(lab: &Lab, words: &[&str]) -> Result<integration::Ran> {
-    let mut command = netbootd::command(lab, words)?;
-    ran(command
-        .arg("--config")
-        .arg(lab.folder().join("netbootd.toml")))
-}
-
-fn asked(lab: &Lab, words: &[&str]) -> Result<String> {
-    let ran = cli(lab, words)?;
-    ensure!(ran.code == Some(0), "{words:?}: {}", ran.everything());
-    Ok(ran.text)
-}
-
-fn refused(lab: &Lab, words: &[&str]) -> Result<String> {
-    let ran = cli(lab, words)?;
-    ensure!(ran.code != Some(0), "{words:?}: {}", ran.everything());
-    Ok(ran.errors)
 }

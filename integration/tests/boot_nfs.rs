@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use integration::clients::kernel;
 use integration::roots::odd;
-use integration::subject::netbootd::{serve, state_dir};
+use integration::subject::netbootd::{config_file, serve, state_dir};
 use integration::subject::peer::ganesha;
 use integration::{Lab, Machine, Process, Server, Setup, in_lab, roots, succeed, until};
 
@@ -94,7 +94,7 @@ fn reads_on(guest: &Machine) -> Result<()> {
 /// Starts a daemon with the lab's configuration in which one text is another: with another state
 /// folder, which has the same images and key, or with other networks.
 fn start_changed(lab: &Lab, from: &str, to: &str) -> Result<Process> {
-    let config = fs::read_to_string(lab.folder().join("netbootd.toml"))?;
+    let config = fs::read_to_string(config_file(lab))?;
     let file = lab.folder().join("changed.toml");
     fs::write(&file, config.replace(from, to))?;
     serve(lab, &file)

@@ -1,14 +1,11 @@
 //! What a machine boots: its own disk, an image for one start, what is picked in the menu.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use integration::disk::{Disk, SAYS};
-use integration::subject::netbootd;
-use integration::{
-    Firmware, Lab, Machine, Mode, Neighbour, Server, Setup, in_lab, ran, roots, succeed,
-};
+use integration::subject::netbootd::{asked, refused};
+use integration::{Firmware, Lab, Machine, Mode, Neighbour, Server, Setup, in_lab, ran, roots};
 
 const LIMIT: Duration = Duration::from_secs(240);
 const VERDICTS: [&str; 2] = ["VERDICT PASS", "VERDICT FAIL"];
@@ -27,17 +24,12 @@ fn setup<'a>(image: &'a roots::Root, mode: Mode, config: &'a str) -> Setup<'a> {
 }
 
 /// What `netbootd WORDS` prints; it has to succeed.
-fn says(lab: &Lab, config: &Path, words: &[&str]) -> Result<String> {
-    Ok(succeed(netbootd::command(lab, words)?.arg("--config").arg(config))?.text)
-}
-
 #[test]
 fn a_machines_own_system_stays_the_default_and_linux_comes_once_with_a_ticket() {
     in_lab(|lab| {
         let small = roots::small()?;
         let setup = setup(&small, Mode::Full, WINDOWS_STAYS);
         let mut server = Server::netbootd(lab, &setup)?;
-        let config = lab.folder().join("netbootd.toml");
         let disk = Disk::new(lab)?;
         let (tap, mac) = lab.tap()?;
         let start = || {
@@ -51,9 +43,9 @@ fn a_machines_own_system_stays_the_default_and_linux_comes_once_with_a_ticket() 
         eprintln!("own disk after {without:.1} s, without a ticket");
         drop(machine);
 
-        let said = says(lab, &config, &["boot-next", &mac, "small"])?;
+        let said = asked(lab, &["boot-next", &mac, "small"])?;
         ensure!(said.contains("boots small with its next start"), "{said}");
-        ensure!(says(lab, &config, &["boot-next"])?.contains(&mac));
+        ensure!(asked(lab, &["boot-next"])?.contains(&mac));
         let mut machine = start()?;
         let verdict = machine.until_says(&VERDICTS, LIMIT)?;
         ensure!(
@@ -63,7 +55,7 @@ fn a_machines_own_system_stays_the_default_and_linux_comes_once_with_a_ticket() 
         machine.until_off(Duration::from_secs(30))?;
         drop(machine);
 
-        let left = says(lab, &config, &["boot-next"])?;
+        let left = asked(lab, &["boot-next"])?;
         ensure!(left.contains("what it always boots"), "{left}");
         let mut machine = start()?;
         machine.until_says(&[SAYS], LIMIT)?;
@@ -91,8 +83,7 @@ fn beside_another_dhcp_server_a_machine_without_a_ticket_is_not_held_up() {
         let mut server = Server::netbootd(lab, &setup)?;
         let beside = seconds(lab)?;
         eprintln!("own disk after {alone:.1} s without netbootd, {beside:.1} s with it");
-        let config = lab.folder().join("netbootd.toml");
-        let status = netbootd::status(lab, &config)?.text;
+        let status = asked(lab, &["status", "--steps"])?;
         ensure!(!status.contains("script"), "it was sent on: {status}");
         disk.must_be_untouched()?;
         server.must_run()
@@ -140,12 +131,6 @@ fn what_cannot_be_given_is_refused_with_a_reason() {
         let small = roots::small()?;
         let setup = setup(&small, Mode::Full, WINDOWS_STAYS);
         let mut server = Server::netbootd(lab, &setup)?;
-        let config = lab.folder().join("netbootd.toml");
-        let refused = |words: &[&str]| -> Result<String> {
-            let tried = ran(netbootd::command(lab, words)?.arg("--config").arg(&config))?;
-            ensure!(tried.code != Some(0), "{words:?} was done: {}", tried.text);
-            Ok(tried.errors)
-        };
         let pc = "52:54:00:00:00:77";
         for (words, reason) in [
             (vec!["boot-next", pc, "demo"], "demo is not published"),
@@ -161,7 +146,7 @@ fn what_cannot_be_given_is_refused_with_a_reason() {
             (vec!["boot-next", pc], "say what"),
             (vec!["wake", "pc99"], "no client is called pc99"),
         ] {
-            let said = refused(&words)?;
+            let said = refused(lab, &words)?;
             ensure!(said.contains(reason), "{words:?} says {said}");
         }
         server.must_run()
@@ -172,10 +157,9 @@ fn what_cannot_be_given_is_refused_with_a_reason() {
 fn a_machine_is_told_to_switch_itself_on() {
     in_lab(|lab| {
         let mut server = Server::netbootd(lab, &Setup::default())?;
-        let config = lab.folder().join("netbootd.toml");
         // Somebody has to be on the link, else the kernel sends nothing.
         let _client = lab.client()?;
-        let said = says(lab, &config, &["wake", "52:54:00:aa:bb:cc"])?;
+        let said = asked(lab, &["wake", "52:54:00:aa:bb:cc"])?;
         ensure!(said.contains("to switch itself on"), "{said}");
         // Everything on the link is in the lab's capture: six bytes of ones, and sixteen times the card.
         let wanted = format!("ffffffffffff{}", "525400aabbcc".repeat(16));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use integration::clients::http::curl;
-use integration::subject::netbootd::command;
+use integration::subject::netbootd::{command, config_file};
 use integration::{
     Card, Client, Firmware, Lab, Machine, RootKind, Server, Setup, in_lab, roots, succeed, until,
 };
@@ -38,7 +38,7 @@ fn a_running_client_never_sees_a_new_image_and_the_next_one_gets_it() {
         let mut machine = Machine::start(lab, Firmware::Bios, Card::Virtio, 1024)?;
         machine.until_says(&["init of the image runs"], Duration::from_secs(240))?;
         let mut build = command(lab, &["image", "build", "--name", "small", "--config"])?;
-        build.arg(lab.folder().join("netbootd.toml"));
+        build.arg(config_file(lab));
         succeed(build.arg(&changed.folder))?;
         ensure!(
             !machine.console.text().contains("have the right sum"),

@@ -8,7 +8,9 @@ use anyhow::{Context, Result, ensure};
 use integration::clients::dns::dig;
 use integration::clients::http::curl;
 use integration::subject::netbootd::{command, configure, state_dir};
-use integration::{Client, Lab, Process, Server, Setup, in_lab, ran, roots, succeed, until};
+use integration::{
+    Client, Lab, Process, Server, Setup, in_lab, in_lab_with_small, ran, roots, succeed, until,
+};
 use rustix::process::Signal;
 
 const FIVE_MISTAKES: &str = r#"
@@ -204,17 +206,7 @@ fn one_http_connection_serves_many_requests() {
 
 /// A netbootd with the small image, and a client that has an address.
 fn serving(test: impl FnOnce(&Lab, &Client) -> Result<()>) {
-    in_lab(|lab| {
-        let small = roots::small()?;
-        let setup = Setup {
-            image: Some(&small),
-            ..Setup::default()
-        };
-        let _server = Server::netbootd(lab, &setup)?;
-        let client = lab.client()?;
-        client.set_address("192.168.67.7".parse()?)?;
-        test(lab, &client)
-    });
+    in_lab_with_small(Server::netbootd, |lab, _, client, _| test(lab, client));
 }
 
 #[test]

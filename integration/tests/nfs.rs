@@ -5,20 +5,11 @@ use std::fs;
 use anyhow::{Result, ensure};
 use integration::clients::nfs;
 use integration::roots::Root;
-use integration::{Client, Lab, Server, Setup, in_lab, roots};
+use integration::{Client, Lab, Server, in_lab_with_small};
 
 fn serving(test: impl FnOnce(&Lab, &Client, &Root) -> Result<()>) {
-    in_lab(|lab| {
-        let small = roots::small()?;
-        let setup = Setup {
-            image: Some(&small),
-            ..Setup::default()
-        };
-        let mut server = Server::start(lab, &setup)?;
-        let client = lab.client()?;
-        client.set_address("192.168.67.7".parse()?)?;
-        test(lab, &client, &small)?;
-        server.must_run()
+    in_lab_with_small(Server::start, |lab, _, client, small| {
+        test(lab, client, small)
     });
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use integration::clients::{nfs, rpc};
-use integration::{Client, Lab, Process, Server, Setup, in_lab, roots, until};
+use integration::{Client, Lab, Process, Server, in_lab_with_small, until};
 
 /// A shell on the client that holds TCP connections to the server's NFS open.
 fn shell(lab: &Lab, client: &Client, name: &str, script: &str) -> Result<Process> {
@@ -17,21 +17,13 @@ fn shell(lab: &Lab, client: &Client, name: &str, script: &str) -> Result<Process
     Process::start(bash.args(["-c", &open]), &lab.folder().join(name))
 }
 
-fn with_server(test: fn(&Lab, &mut Server, &Client) -> Result<()>) {
-    in_lab(|lab| {
-        let small = roots::small()?;
-        let setup = Setup {
-            image: Some(&small),
-            ..Setup::default()
-        };
-        let mut server = Server::netbootd(lab, &setup)?;
-        let client = lab.client()?;
-        client.set_address("192.168.67.101".parse()?)?;
+fn with_server(test: impl FnOnce(&Lab, &mut Server, &Client) -> Result<()>) {
+    in_lab_with_small(Server::netbootd, |lab, server, client, _| {
         // What the first reader brings into memory once is not what the others cost.
-        nfs::cat(&client, "/roots/small/etc/lab-note")?;
-        test(lab, &mut server, &client)?;
-        ensure!(!nfs::cat(&client, "/roots/small/etc/lab-note")?.is_empty());
-        server.must_run()
+        nfs::cat(client, "/roots/small/etc/lab-note")?;
+        test(lab, server, client)?;
+        ensure!(!nfs::cat(client, "/roots/small/etc/lab-note")?.is_empty());
+        Ok(())
     });
 }
 
@@ -70,7 +62,10 @@ fn a_client_that_never_takes_its_answers_costs_at_most_two_mebibytes() {
         let bin = rpc::handle(&rpc::lookup(lab, client, &tree, "bin")?)?;
         let busybox = rpc::handle(&rpc::lookup(lab, client, &bin, "busybox")?)?;
         // Once, so that what is kept of the file is there.
-        rpc::read(lab, client, &busybox, 1 << 20)?;
+        for file in [&image, &busybox] {
+            let (status, _) = rpc::read(lab, client, file, 1 << 20)?;
+            ensure!(status == 0, "READ says {status}");
+        }
         for (name, file) in [("image", image), ("tree", busybox)] {
             let calls = lab.folder().join(name);
             fs::write(&calls, rpc::read_record(&file, 1 << 20).repeat(20_000))?;

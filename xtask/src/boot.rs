@@ -128,8 +128,7 @@ impl Boot {
         machine.until_says(&["login:"], LIMIT)?;
         let seconds = machine.console.elapsed().as_secs_f32();
         server.must_run()?;
-        let config = lab.folder().join("netbootd.toml");
-        println!("\n{}", netbootd::status(lab, &config)?.text);
+        println!("\n{}", netbootd::asked(lab, &["status", "--steps"])?);
         println!("power-on to login prompt: {seconds:.1} s");
         if self.stay {
             println!(

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::{Server, Setup, names};
 use crate::lab::Lab;
@@ -45,19 +45,36 @@ pub fn serve(lab: &Lab, config: &Path) -> Result<Process> {
     Ok(daemon)
 }
 
-/// What `netbootd status --steps` prints: every client's boot, stage by stage.
-pub fn status(lab: &Lab, config: &Path) -> Result<Ran> {
-    ran(command(lab, &["status", "--steps"])?
-        .arg("--config")
-        .arg(config))
-}
-
 /// A netbootd command in the server's namespace.
 pub fn command(lab: &Lab, words: &[&str]) -> Result<Command> {
     let program = place::built("netbootd")?;
     let mut command = lab.command(&program.display().to_string())?;
     command.args(words);
     Ok(command)
+}
+
+/// The lab's configuration file, written by [`configure`].
+pub fn config_file(lab: &Lab) -> PathBuf {
+    lab.folder().join("netbootd.toml")
+}
+
+/// What `netbootd …` does beside the lab's daemon, whatever becomes of it.
+pub fn tried(lab: &Lab, words: &[&str]) -> Result<Ran> {
+    ran(command(lab, words)?.arg("--config").arg(config_file(lab)))
+}
+
+/// What `netbootd …` prints beside the lab's daemon; it must go well.
+pub fn asked(lab: &Lab, words: &[&str]) -> Result<String> {
+    let ran = tried(lab, words)?;
+    ensure!(ran.code == Some(0), "{words:?}: {}", ran.everything());
+    Ok(ran.text)
+}
+
+/// Why `netbootd …` is not done beside the lab's daemon; it must not be.
+pub fn refused(lab: &Lab, words: &[&str]) -> Result<String> {
+    let ran = tried(lab, words)?;
+    ensure!(ran.code != Some(0), "{words:?}: {}", ran.everything());
+    Ok(ran.errors)
 }
 
 /// The folder that the lab's daemon keeps its state in.
@@ -72,7 +89,7 @@ pub fn overlay_dir(lab: &Lab) -> PathBuf {
 
 /// Writes the configuration file for this setup and returns its path.
 pub fn configure(lab: &Lab, setup: &Setup<'_>) -> Result<PathBuf> {
-    let path = lab.folder().join("netbootd.toml");
+    let path = config_file(lab);
     fs::create_dir_all(state_dir(lab))?;
     fs::write(&path, text(lab, setup)?)?;
     Ok(path)
