@@ -31,7 +31,7 @@ pub use host_key::{Authority, HostIdentity, HostKey, KeyError, NotSigned, VALIDI
 pub use identity::SiteKey;
 pub use layers::{Layers, Speaker};
 pub use running::Running;
-pub use site::{BootPlan, ClientSettings, Plan, PublishedImage, Site, UNNAMED, is_unnamed};
+pub use site::{BootPlan, ClientSettings, Plan, PublishedImage, Site};
 pub use status::{ClientStatus, Outcome, StepStatus};
 pub use ticket::{TRIES, Ticket, Tickets, Tried};
 pub use timelines::{Reached, Stopped, Timelines};

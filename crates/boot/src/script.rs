@@ -166,6 +166,7 @@ mod tests {
             image: "demo".parse().unwrap(),
             generation: GenerationId([0xab; 16]),
             root: RootMode::Image,
+            read_ahead: 128,
             token: "77".into(),
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{BootChoice, GenerationId, Group, ImageName, MacAddr, RootMode, Settings};
+use model::{BootChoice, GenerationId, Group, ImageName, MacAddr, NamePattern, RootMode, Settings};
 
 /// A published image, with its settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub struct Site {
     pub root: RootMode,
     /// For every client, first on the kernel command line.
     pub kernel_arguments: String,
+    /// What clients are called that nobody named.
+    pub hostnames: NamePattern,
     /// What can be booted.
     pub images: BTreeMap<ImageName, PublishedImage>,
     /// What the operator says of several clients together, the lowest rank first.
@@ -73,24 +75,13 @@ pub enum Plan {
     Nothing(String),
 }
 
-/// The name that a client has by itself, as a pattern: see [`Site::hostname`].
-pub const UNNAMED: &str = "pc-??????";
-
-/// Whether [`UNNAMED`] matches this name.
-pub fn is_unnamed(name: &str) -> bool {
-    name.len() == UNNAMED.len() && name.starts_with("pc-")
-}
-
 impl Site {
     /// The client's name: the configured one, else one that stays the same and tells which machine
     /// it is.
     pub fn hostname(&self, client: MacAddr) -> String {
         let settings = self.clients.get(&client);
         let configured = settings.and_then(|settings| settings.hostname.clone());
-        configured.unwrap_or_else(|| {
-            let [.., a, b, c] = client.0;
-            format!("pc-{a:02x}{b:02x}{c:02x}")
-        })
+        configured.unwrap_or_else(|| self.hostnames.name(client))
     }
 
     /// What `client` was told to boot; none: the only image. `instead` is a choice for this one boot: by a ticket, or

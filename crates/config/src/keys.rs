@@ -148,6 +148,18 @@ pub const KEYS: &[Key] = &[
         "Words to add to every kernel command line.",
     ),
     key(
+        "boot.hostnames",
+        Text,
+        Value("\"pc-{mac6}\""),
+        "Names of the clients whose table has none: {mac} stands for the address of the card, {mac6} for its last six digits.",
+    ),
+    key(
+        "boot.read_ahead",
+        Number,
+        Value("128"),
+        "How much of a file clients fetch ahead of who reads it in order, in KiB; more may bring bytes that nobody reads.",
+    ),
+    key(
         "boot.menu_default",
         Text,
         Unset("\"demo\""),

@@ -255,6 +255,16 @@ fn boot(reader: &mut Reader<'_>) -> Boot {
         default: reader.one(&at.child("default"), text::boot_choice),
         root: root_mode(reader, &at).unwrap_or_default(),
         kernel_arguments: kernel_arguments(reader, &at).unwrap_or_default(),
+        hostnames: reader
+            .one(&at.child("hostnames"), text::name_pattern)
+            .unwrap_or_default(),
+        read_ahead: reader
+            .number(
+                &at.child("read_ahead"),
+                &[4..=65536],
+                "less than a page is none, and more than 64 MiB crowds out what is needed",
+            )
+            .unwrap_or(128),
         menu_default: reader.one(&at.child("menu_default"), text::boot_choice),
         menu_timeout: reader
             .number(

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use model::{BootChoice, Group, ImageName, MacAddr, RootMode, Settings};
+use model::{BootChoice, Group, ImageName, MacAddr, NamePattern, RootMode, Settings};
 
 /// A whole configuration. [`Config::default`] is what an empty file means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,6 +151,10 @@ pub struct Boot {
     pub root: RootMode,
     /// Words for the kernel command line; may be empty.
     pub kernel_arguments: String,
+    /// What clients are called that nobody named.
+    pub hostnames: NamePattern,
+    /// What clients read ahead, in KiB.
+    pub read_ahead: u32,
     /// What a menu chooses by itself; `None`: the machine's own disk.
     pub menu_default: Option<BootChoice>,
     /// How long a menu waits, in seconds; 0: for ever.

@@ -119,7 +119,7 @@ fn mount_root(arguments: &BootArguments, reporter: &Reporter) -> Result<PathBuf,
             RootMode::Image => mount::nfs(arguments)?.join("root.squashfs"),
             RootMode::Ram => download.run(arguments.http(), mount::image_file)?,
         };
-        mount::squashfs(&image).inspect_err(|_| {
+        mount::squashfs(&image, arguments.read_ahead).inspect_err(|_| {
             if arguments.root == RootMode::Image {
                 mount::forget("nfs");
             }

@@ -21,9 +21,6 @@ use crate::{console, say};
 /// sight: nothing in the running system can unmount what it stands on.
 const PARTS: &str = "/netboot";
 
-/// Read-ahead on NFS and the loop device, in KiB. Longer fetches bytes that nobody reads.
-const READ_AHEAD_KIB: &str = "128";
-
 /// How long a server may take to accept a connection before the person is told.
 const CONNECT: Duration = Duration::from_secs(3);
 
@@ -109,7 +106,7 @@ pub(crate) fn nfs(arguments: &BootArguments) -> Result<PathBuf, Failure> {
     });
     match result {
         Ok(()) => {
-            set_read_ahead(&target);
+            set_read_ahead(&target, arguments.read_ahead);
             Ok(target)
         }
         Err(error) => Err(nfs_failure(&source, error)),
@@ -148,8 +145,8 @@ fn nfs_failure(source: &str, error: Errno) -> Failure {
     }
 }
 
-/// Loop-mounts a squashfs image. Returns where.
-pub(crate) fn squashfs(image: &Path) -> Result<PathBuf, Failure> {
+/// Loop-mounts a squashfs image, with this read-ahead in KiB. Returns where.
+pub(crate) fn squashfs(image: &Path, read_ahead: u32) -> Result<PathBuf, Failure> {
     let name = image.display();
     let device = LoopDevice::bind(image).map_err(|error| {
         let text = format!("binding {name} to a loop device: {error}");
@@ -165,7 +162,7 @@ pub(crate) fn squashfs(image: &Path) -> Result<PathBuf, Failure> {
     let flags = MountFlags::RDONLY | MountFlags::NODEV;
     match mount(&device.path, &target, "squashfs", flags, "") {
         Ok(()) => {
-            set_read_ahead(&target);
+            set_read_ahead(&target, read_ahead);
             Ok(target)
         }
         Err(error @ Errno::NODEV) => Err(Failure::Final(format!(
@@ -296,14 +293,14 @@ fn mount(
 }
 
 /// Sets the read-ahead of the file system's device. That it cannot be set costs speed, no more.
-fn set_read_ahead(mounted: &Path) {
+fn set_read_ahead(mounted: &Path, kib: u32) {
     let Ok(metadata) = fs::metadata(mounted) else {
         return;
     };
     let device = metadata.dev();
     let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
     let file = format!("/sys/class/bdi/{major}:{minor}/read_ahead_kb");
-    let _ = fs::write(file, READ_AHEAD_KIB);
+    let _ = fs::write(file, kib.to_string());
 }
 
 #[cfg(test)]

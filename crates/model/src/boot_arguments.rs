@@ -74,6 +74,8 @@ pub struct BootArguments {
     pub generation: GenerationId,
     /// `root`: how to get the root file system.
     pub root: RootMode,
+    /// `read_ahead`: how much of a file is fetched ahead of who reads it in order, in KiB.
+    pub read_ahead: u32,
     /// `token`: proves to the server that a request belongs to this attempt; hexadecimal.
     pub token: String,
 }
@@ -138,7 +140,7 @@ impl BootArguments {
         let mut words = format!(
             "netbootd.server={} netbootd.http={} netbootd.nfs={} netbootd.mac={} netbootd.ip={ip} \
              netbootd.mask={mask} netbootd.gw={gateway} netbootd.dns={dns} netbootd.image={} \
-             netbootd.generation={} netbootd.root={} netbootd.token={}",
+             netbootd.generation={} netbootd.root={} netbootd.read_ahead={} netbootd.token={}",
             self.server,
             self.http_port,
             self.nfs_port,
@@ -146,6 +148,7 @@ impl BootArguments {
             self.image,
             self.generation,
             self.root.as_str(),
+            self.read_ahead,
             self.token,
         );
         if let Some(hostname) = &self.hostname {
@@ -200,6 +203,7 @@ impl BootArguments {
             image: parsed("image", required("image")?)?,
             generation: parsed("generation", required("generation")?)?,
             root: RootMode::from_name(root).ok_or_else(|| invalid("root", root))?,
+            read_ahead: parsed("read_ahead", value("read_ahead").unwrap_or("128"))?,
             token: required("token")?.to_owned(),
         })
     }
@@ -235,6 +239,7 @@ mod tests {
             image: "demo".parse().unwrap(),
             generation: GenerationId([7; 16]),
             root: RootMode::Tree,
+            read_ahead: 128,
             token: "0123abcd".into(),
         }
     }

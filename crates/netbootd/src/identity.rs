@@ -159,9 +159,9 @@ fn known_hosts_line(daemon: &Daemon) -> String {
             .into_iter()
             .map(|host| host.hostname),
     );
-    names.retain(|name| !boot::is_unnamed(name));
+    names.retain(|name| !config.boot.hostnames.matches(name));
     names.sort();
-    names.push(boot::UNNAMED.to_owned());
+    names.push(config.boot.hostnames.glob());
     let links = daemon.links.load();
     let served = links
         .iter()

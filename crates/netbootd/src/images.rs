@@ -210,6 +210,7 @@ fn site(config: &Config, generations: &[Arc<Generation>]) -> Site {
         default: config.boot.default.clone(),
         root: config.boot.root,
         kernel_arguments: config.boot.kernel_arguments.clone(),
+        hostnames: config.boot.hostnames.clone(),
         images,
         groups: config.groups.clone(),
         clients: clients.collect(),

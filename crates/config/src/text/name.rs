@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use model::{BootChoice, ImageName, MacAddr};
+use model::{BootChoice, ImageName, MacAddr, NamePattern};
 
 use super::short;
 use crate::diagnostic::{Code, Fault};
@@ -19,6 +19,18 @@ pub(crate) fn hostname(text: &str) -> Result<String, Fault> {
     );
     let first = text.split('.').next().unwrap_or_default();
     Err(near(fault, &label_from(first)))
+}
+
+/// What clients are called that nobody named.
+pub(crate) fn name_pattern(text: &str) -> Result<NamePattern, Fault> {
+    text.parse().map_err(|error| {
+        Fault::new(
+            Code::BadHostname,
+            format!("`{}` makes no host names", short(text)),
+            format!("{error}, so that no two machines have the same"),
+        )
+        .help("write \"pc-{mac6}\" instead")
+    })
 }
 
 /// A name of one or more labels, in lower case.

@@ -252,11 +252,6 @@ const NEVER: &[(&str, Fate, &str)] = &[
         "no accounts of the server are merged into clients; [users.NAME] makes them, and `users` of a group or client says which it has",
     ),
     (
-        "READ_AHEAD_KB",
-        Left,
-        "the kernel's own read-ahead holds; a command can write to /sys/class/bdi/*/read_ahead_kb",
-    ),
-    (
         "REMOTEAPPS",
         Left,
         "write a script that runs `ssh -X SERVER PROGRAM` into {overlay}/usr/local/bin",

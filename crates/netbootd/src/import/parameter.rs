@@ -1,5 +1,7 @@
 //! One parameter of ltsp.conf.
 
+use model::NamePattern;
+
 use super::document::Value;
 use super::ltsp_conf::Parameter;
 use super::mapping::{Mapping, image_name};
@@ -122,6 +124,7 @@ impl Found<'_, '_> {
             "KEEP_SYSTEM_SERVICES" => self.units("unmask", "netbootd masks far fewer units than LTSP disables; what the image enables starts anyway"),
             "AUTOLOGIN" => self.autologin(),
             "HOSTNAME" => self.hostname(),
+            "READ_AHEAD_KB" => self.read_ahead(),
             "INCLUDE" => self.include(),
             "DNS_SERVER" => self.dns_server(),
             "SEARCH_DOMAIN" => self.search_domain(),
@@ -308,12 +311,33 @@ impl Found<'_, '_> {
 
     fn hostname(&mut self) {
         if self.value.contains("%{") {
-            return self.left("a name is made from the MAC address unless [clients.\"MAC\"] has a hostname; %{…} is not known");
+            let pattern = self.value.trim().replace("%{MAC}", "{mac}");
+            return match pattern.parse::<NamePattern>() {
+                Ok(pattern) if self.is_global() => {
+                    let value = Value::Text(pattern.to_string());
+                    self.mapping.put(&["boot"], "hostnames", value, self.id);
+                }
+                Ok(_) => self
+                    .left("boot.hostnames is for all clients that have no hostname of their own"),
+                Err(_) => self
+                    .left("boot.hostnames makes names from the MAC address, as in \"pc-{mac6}\""),
+            };
         }
         match self.scope {
             Scope::Client(_) => self.setting("hostname", Value::Text(self.value.trim().to_owned())),
             _ => self
                 .left("only a machine's own table has a hostname; write [clients.\"MAC\"] for it"),
+        }
+    }
+
+    fn read_ahead(&mut self) {
+        match self.value.trim().parse::<u32>() {
+            Ok(kib @ 4..=65536) if self.is_global() => {
+                let value = Value::Number(kib);
+                self.mapping.put(&["boot"], "read_ahead", value, self.id);
+            }
+            Ok(_) => self.left("boot.read_ahead is for all clients, 4 to 65536 KiB"),
+            Err(_) => self.left("it is no number"),
         }
     }
 

@@ -201,6 +201,16 @@ fn every_parameter_is_in_the_report_exactly_once_with_a_key_or_a_reason() {
 }
 
 #[test]
+fn machines_are_named_after_their_address_as_before() {
+    let imported = of("[clients]\nHOSTNAME=\"pc%{MAC}\"\nREAD_AHEAD_KB=512\n");
+    let boot = meaning(&imported).boot;
+    assert_eq!(boot.hostnames, "pc{mac}".parse().unwrap());
+    assert_eq!(boot.read_ahead, 512);
+    let by_address = of("[clients]\nHOSTNAME=\"pc%{IP}\"\n");
+    assert!(fate(&by_address, "HOSTNAME").contains("boot.hostnames"));
+}
+
+#[test]
 fn a_school_boots_what_it_booted() {
     let imported = school();
     let config = meaning(&imported);

@@ -91,6 +91,7 @@ impl Routes<'_> {
             image: plan.image.clone(),
             generation: plan.generation,
             root: plan.root,
+            read_ahead: daemon.config.boot.read_ahead,
             token: token.clone(),
         };
         if asked.request.method == Method::Get {
