@@ -37,12 +37,9 @@ impl Lab {
         std::fs::create_dir_all(&folder)
             .with_context(|| format!("cannot make folder {}", folder.display()))?;
         let server = Namespace::new()?;
+        link(&server, Self::BRIDGE)?;
         let bridge = Self::BRIDGE;
-        server.ip(&format!(
-            "link add {bridge} type bridge forward_delay 0 stp_state 0"
-        ))?;
         server.ip(&format!("address add {}/24 dev {bridge}", Self::SERVER))?;
-        server.ip(&format!("link set {bridge} up"))?;
         let lab = Self {
             capture: RefCell::new(None),
             server,
@@ -76,6 +73,18 @@ impl Lab {
     /// A machine on the link that runs tools: its own namespace, with interface `eth0` up and no
     /// address.
     pub fn client(&self) -> Result<Client> {
+        self.client_at(Self::BRIDGE)
+    }
+
+    /// Another link, which the server has no address on. Returns its bridge.
+    pub fn other_link(&self) -> Result<&'static str> {
+        let bridge = "br1";
+        link(&self.server, bridge)?;
+        Ok(bridge)
+    }
+
+    /// The same as [`Lab::client`], on the link of this bridge.
+    pub fn client_at(&self, bridge: &str) -> Result<Client> {
         let member = self.next_member();
         let namespace = Namespace::new()?;
         let port = format!("veth{member}");
@@ -85,7 +94,7 @@ impl Lab {
             namespace.holder()
         ))?;
         self.server
-            .ip(&format!("link set {port} master {} up", Self::BRIDGE))?;
+            .ip(&format!("link set {port} master {bridge} up"))?;
         namespace.ip("link set eth0 up")?;
         Ok(Client { namespace, mac })
     }
@@ -109,11 +118,16 @@ impl Lab {
 
     /// A tap on the link for a virtual machine: its name, and the MAC address of the machine.
     pub fn tap(&self) -> Result<(String, String)> {
+        self.tap_at(Self::BRIDGE)
+    }
+
+    /// The same as [`Lab::tap`], on the link of this bridge.
+    pub fn tap_at(&self, bridge: &str) -> Result<(String, String)> {
         let member = self.next_member();
         let tap = format!("tap{member}");
         self.server.ip(&format!("tuntap add {tap} mode tap"))?;
         self.server
-            .ip(&format!("link set {tap} master {} up", Self::BRIDGE))?;
+            .ip(&format!("link set {tap} master {bridge} up"))?;
         Ok((tap, mac(member)))
     }
 
@@ -173,6 +187,13 @@ impl Client {
         self.namespace
             .ip(&format!("address add {address}/24 dev eth0"))
     }
+}
+
+fn link(server: &Namespace, bridge: &str) -> Result<()> {
+    server.ip(&format!(
+        "link add {bridge} type bridge forward_delay 0 stp_state 0"
+    ))?;
+    server.ip(&format!("link set {bridge} up"))
 }
 
 fn mac(member: u8) -> String {

@@ -73,7 +73,7 @@ impl Machine {
         memory: u32,
         plug: (String, String),
     ) -> Result<Self> {
-        Self::assembled(lab, firmware, card, memory, plug, None)
+        Self::assembled(lab, firmware, card, memory, plug, None, &[])
     }
 
     /// The same with a disk of its own, which its firmware tries after the network: as a workstation
@@ -85,7 +85,24 @@ impl Machine {
         plug: (String, String),
         disk: &Disk,
     ) -> Result<Self> {
-        Self::assembled(lab, firmware, Card::Virtio, memory, plug, Some(disk))
+        Self::assembled(lab, firmware, Card::Virtio, memory, plug, Some(disk), &[])
+    }
+
+    /// The same with a second card, which nothing boots from.
+    pub fn with_second_card(
+        lab: &Lab,
+        memory: u32,
+        plug: (String, String),
+        (second, second_mac): &(String, String),
+    ) -> Result<Self> {
+        let words = [
+            "-netdev".to_owned(),
+            format!("tap,id=second,ifname={second},script=no,downscript=no"),
+            "-device".to_owned(),
+            format!("virtio-net-pci,romfile=,netdev=second,mac={second_mac}"),
+        ];
+        let (firmware, card) = (Firmware::Bios, Card::Virtio);
+        Self::assembled(lab, firmware, card, memory, plug, None, &words)
     }
 
     fn assembled(
@@ -95,6 +112,7 @@ impl Machine {
         memory: u32,
         (tap, mac): (String, String),
         disk: Option<&Disk>,
+        more: &[String],
     ) -> Result<Self> {
         let slot = Slot::take()?;
         // What an earlier boot said is not this one's.
@@ -126,7 +144,7 @@ impl Machine {
                     .arg(format!("name=opt/org.tianocore/{pxe},string=no"));
             }
         }
-        qemu.args(["-device", &device]);
+        qemu.args(["-device", &device]).args(more);
         if let Some(disk) = disk {
             qemu.arg("-drive")
                 .arg(format!(
@@ -198,6 +216,13 @@ impl Machine {
             }
         }
         Ok(())
+    }
+
+    /// Runs a command in the shell that is logged in on the serial console, and waits for `answer`,
+    /// which must not stand in the command itself.
+    pub fn shell(&mut self, command: &str, answer: &str, limit: Duration) -> Result<()> {
+        self.types(&format!("{command}\n"))?;
+        self.until_says(&[answer], limit).map(|_| ())
     }
 
     /// Its QEMU's process id.

@@ -1,28 +1,45 @@
-//! The other DHCP server on the link, for proxy mode: an office router that knows of no boot.
+//! The other DHCP server: on the link in proxy mode, an office router that knows of no boot; on
+//! another link, what a second card gets its address from.
 
 use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::lab::{Client, Lab};
-use crate::process::Process;
+use crate::process::{Process, succeed};
 
-/// dnsmasq in its own namespace on the link, handing out addresses and nothing else.
+/// dnsmasq in its own namespace, handing out addresses and nothing else.
 #[derive(Debug)]
 pub struct Neighbour {
     // Dropped in this order: the program before its namespace.
     _dnsmasq: Process,
-    _client: Client,
+    client: Client,
 }
 
 impl Neighbour {
-    /// Its address.
+    /// Its address on the lab's link.
     pub const ADDRESS: &'static str = "192.168.67.2";
+    /// Its address on another link.
+    pub const ELSEWHERE: &'static str = "192.168.99.1";
 
     /// Starts it and waits until it serves.
     pub fn start(lab: &Lab) -> Result<Self> {
-        let client = lab.client()?;
-        client.set_address(Self::ADDRESS.parse()?)?;
+        Self::leasing(lab, "1h")
+    }
+
+    /// The same with leases of this length, as dnsmasq writes it.
+    pub fn leasing(lab: &Lab, time: &str) -> Result<Self> {
+        Self::run(lab, lab.client()?, Self::ADDRESS, time)
+    }
+
+    /// On the link of this bridge.
+    pub fn elsewhere(lab: &Lab, bridge: &str) -> Result<Self> {
+        Self::run(lab, lab.client_at(bridge)?, Self::ELSEWHERE, "1h")
+    }
+
+    fn run(lab: &Lab, client: Client, address: &str, time: &str) -> Result<Self> {
+        client.set_address(address.parse()?)?;
+        let net = address.rsplit_once('.').map_or("", |(net, _)| net);
         let mut dnsmasq = client.command("dnsmasq")?;
         dnsmasq
             .args([
@@ -38,16 +55,26 @@ impl Neighbour {
                 "--no-ping",
                 "--log-dhcp",
             ])
-            .args([
-                "--dhcp-range=192.168.67.100,192.168.67.190,1h",
-                "--dhcp-authoritative",
-            ])
+            .arg(format!("--dhcp-range={net}.100,{net}.190,{time}"))
+            .arg("--dhcp-authoritative")
+            // It answers no DNS itself, and so would name nobody.
+            .arg(format!("--dhcp-option=option:dns-server,{address}"))
             .args(["--pid-file=", "--dhcp-leasefile=/run/leases"]);
-        let mut dnsmasq = Process::start(&mut dnsmasq, &lab.folder().join("neighbour.log"))?;
+        let log = lab.folder().join(format!("neighbour-{net}.log"));
+        let mut dnsmasq = Process::start(&mut dnsmasq, &log)?;
         dnsmasq.until_printed("DHCP, IP range", Duration::from_secs(10))?;
         Ok(Self {
             _dnsmasq: dnsmasq,
-            _client: client,
+            client,
         })
+    }
+
+    /// When the lease of this address ends, in Unix time.
+    pub fn lease_ends(&self, address: &str) -> Result<Option<u64>> {
+        let leases = succeed(self.client.command("cat")?.arg("/run/leases"))?.text;
+        let line = leases
+            .lines()
+            .find(|line| line.contains(&format!(" {address} ")));
+        Ok(line.and_then(|line| line.split(' ').next()?.parse().ok()))
     }
 }

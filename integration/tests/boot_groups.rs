@@ -1,13 +1,10 @@
 //! Machines of one room that differ: groups, files of the operator, templates.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use integration::subject::netbootd::{self, asked};
-use integration::{Card, Firmware, Lab, Machine, Server, Setup, in_lab, roots};
+use integration::subject::netbootd::{asked, put};
+use integration::{Card, Firmware, Machine, Server, Setup, in_lab, roots};
 
 const LIMIT: Duration = Duration::from_secs(240);
 
@@ -21,14 +18,6 @@ const INIT: &str = "#!/bin/busybox sh\n\
 
 const KEY: &str = "-----BEGIN PRIVATE KEY-----\n\
     MC4CAQAwBQYDK2VwBCIEIC5pIGFtIG5vdCBhIHJlYWwga2V5IGF0IGFsbCAhIQ==\n-----END PRIVATE KEY-----\n";
-
-fn put(lab: &Lab, path: &str, text: &str, mode: u32) -> Result<()> {
-    let path = netbootd::overlay_dir(lab).join(path);
-    fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
-    fs::write(&path, text)?;
-    fs::set_permissions(&path, Permissions::from_mode(mode))?;
-    Ok(())
-}
 
 #[test]
 fn two_machines_at_once_have_each_their_own_files() {

@@ -1,6 +1,6 @@
 //! What holds for one client: its own settings over those of its groups.
 
-use model::{BootChoice, Group, MacAddr, RootMode, Settings};
+use model::{BootChoice, Changes, Group, MacAddr, RootMode, Settings};
 
 use crate::Site;
 
@@ -78,6 +78,11 @@ impl<'a> Layers<'a> {
     /// How it gets its root.
     pub fn root(&self) -> Option<RootMode> {
         self.last(|settings| settings.root)
+    }
+
+    /// What its changes to the root may take of its memory.
+    pub fn changes(&self) -> Option<Changes> {
+        self.last(|settings| settings.changes)
     }
 
     /// What is added to its kernel command line, in order.

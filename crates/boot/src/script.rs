@@ -167,6 +167,8 @@ mod tests {
             generation: GenerationId([0xab; 16]),
             root: RootMode::Image,
             read_ahead: 128,
+            changes: model::Changes::default(),
+            digest: None,
             token: "77".into(),
         }
     }

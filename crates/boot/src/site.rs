@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use model::{BootChoice, GenerationId, Group, ImageName, MacAddr, NamePattern, RootMode, Settings};
+use model::{
+    BootChoice, Changes, GenerationId, Group, ImageName, MacAddr, NamePattern, RootMode, Settings,
+};
 
 /// A published image, with its settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub struct Site {
     pub default: Option<BootChoice>,
     /// How clients get their root unless image or client say otherwise.
     pub root: RootMode,
+    /// What clients' changes to the root may take of their memory, unless they say otherwise.
+    pub changes: Changes,
     /// For every client, first on the kernel command line.
     pub kernel_arguments: String,
     /// What clients are called that nobody named.
@@ -54,6 +58,8 @@ pub struct BootPlan {
     pub generation: GenerationId,
     /// How the client gets its root.
     pub root: RootMode,
+    /// What its changes to the root may take of its memory.
+    pub changes: Changes,
     /// The operator's kernel arguments: site, image, client.
     pub kernel_arguments: String,
     /// The client's configured name.
@@ -131,6 +137,7 @@ impl Site {
             image: name.clone(),
             generation,
             root: layers.root().or(image.root).unwrap_or(self.root),
+            changes: layers.changes().unwrap_or(self.changes),
             kernel_arguments: words.join(" "),
             hostname: settings.and_then(|settings| settings.hostname.clone()),
         })

@@ -106,6 +106,7 @@ fn settings(reader: &mut Reader<'_>, at: &KeyPath, users: &BTreeMap<String, User
     Settings {
         boot: reader.one(&at.child("image"), text::boot_choice),
         root: reader.word(&at.child("root"), RootMode::from_name),
+        changes: reader.one(&at.child("overlay"), text::changes),
         kernel_arguments: reader.one(&at.child("kernel_arguments"), text::kernel_arguments),
         mask: bare(reader.many(&at.child("mask"), text::unit)),
         unmask: bare(reader.many(&at.child("unmask"), text::unit)),

@@ -142,6 +142,13 @@ pub const KEYS: &[Key] = &[
          decompressed by the server. ram: fetched whole into the client's memory.",
     ),
     key(
+        "boot.overlay",
+        Text,
+        Value("\"50%\""),
+        "How much of a client's memory the changes to its root may take: \"25%\", \"4G\". \"zram\" or \"zram:4G\": \
+         when memory is short they are compressed. All are gone when the machine is switched off.",
+    ),
+    key(
         "boot.kernel_arguments",
         Text,
         Value("\"\""),
@@ -270,6 +277,12 @@ pub const KEYS: &[Key] = &[
         "As boot.root, for this client. Unset: what its groups say, else the image's setting.",
     ),
     key(
+        "clients.*.overlay",
+        Text,
+        Unset("\"zram\""),
+        "As boot.overlay, for this client. Unset: what its groups say, else boot.overlay.",
+    ),
+    key(
         "clients.*.kernel_arguments",
         Text,
         Unset("\"nomodeset\""),
@@ -336,6 +349,12 @@ pub const KEYS: &[Key] = &[
         ROOTS,
         Unset("\"ram\""),
         "As boot.root, for these clients. Unset: the image's setting.",
+    ),
+    key(
+        "groups.*.overlay",
+        Text,
+        Unset("\"zram\""),
+        "As boot.overlay, for these clients. Unset: boot.overlay.",
     ),
     key(
         "groups.*.kernel_arguments",

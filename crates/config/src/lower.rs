@@ -254,6 +254,9 @@ fn boot(reader: &mut Reader<'_>) -> Boot {
     Boot {
         default: reader.one(&at.child("default"), text::boot_choice),
         root: root_mode(reader, &at).unwrap_or_default(),
+        changes: reader
+            .one(&at.child("overlay"), text::changes)
+            .unwrap_or_default(),
         kernel_arguments: kernel_arguments(reader, &at).unwrap_or_default(),
         hostnames: reader
             .one(&at.child("hostnames"), text::name_pattern)

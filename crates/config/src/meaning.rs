@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use model::{BootChoice, Group, ImageName, MacAddr, NamePattern, RootMode, Settings};
+use model::{BootChoice, Changes, Group, ImageName, MacAddr, NamePattern, RootMode, Settings};
 
 /// A whole configuration. [`Config::default`] is what an empty file means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,6 +149,8 @@ pub struct Boot {
     pub default: Option<BootChoice>,
     /// How the root file system travels.
     pub root: RootMode,
+    /// What changes to the root may take of a client's memory.
+    pub changes: Changes,
     /// Words for the kernel command line; may be empty.
     pub kernel_arguments: String,
     /// What clients are called that nobody named.

@@ -11,7 +11,7 @@ pub mod build;
 pub mod catalogue;
 pub mod contents;
 pub mod cpio;
-pub mod digest;
+pub use model::digest;
 pub mod entry;
 pub mod ext4;
 pub mod initrd;

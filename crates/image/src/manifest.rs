@@ -1,6 +1,6 @@
 //! What is written down about a generation: `manifest.json` beside its files.
 
-use model::{GenerationId, ImageName};
+use model::{FileDigest, GenerationId, ImageName};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -127,6 +127,13 @@ pub struct FileRecord {
     /// Bytes in a piece; 0 when `sha256` is the file's own.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub piece: u32,
+}
+
+impl FileRecord {
+    /// The digest as a value; `None` if the record is not one of ours.
+    pub fn digest(&self) -> Option<FileDigest> {
+        format!("{}:{}", self.piece, self.sha256).parse().ok()
+    }
 }
 
 /// What is in `root.squashfs`.

@@ -68,8 +68,8 @@ fn with_modules<'scope>(
     line: &str,
 ) -> Result<Infallible, String> {
     // While the card's driver loads and its link comes up, the file systems load beside it.
-    let mode = arguments.root;
-    let file_systems = scope.spawn(move || mount::load_modules(mode, modules));
+    let (mode, changes) = (arguments.root, arguments.changes);
+    let file_systems = scope.spawn(move || mount::load_modules(mode, changes, modules));
     let card = network::find(arguments.mac, modules)?;
     arguments.network = Some(network::bring_up(&card, &arguments));
 
@@ -136,8 +136,12 @@ fn finish(
     reporter: &Reporter,
 ) -> Result<PathBuf, String> {
     let told = |stage| move |reason: &String| reporter.failed(stage, reason);
-    let root = mount::overlay(lower).inspect_err(told(Stage::Mounted))?;
-    reporter.reached(Stage::Mounted, &format!("root={}", arguments.root.as_str()));
+    let (root, changes) =
+        mount::overlay(lower, arguments.changes).inspect_err(told(Stage::Mounted))?;
+    reporter.reached(
+        Stage::Mounted,
+        &format!("root={}{changes}", arguments.root.as_str()),
+    );
     let entries = overlay::unpack(archive, &root).inspect_err(told(Stage::Switched))?;
     say!("the root is mounted, with {entries} entries of this client's own");
     mount::devices(&root).inspect_err(told(Stage::Switched))?;

@@ -4,10 +4,11 @@
 //! interface that is up, and a default route onto it makes 255.255.255.255 reachable before there
 //! is an address.
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::time::{Duration, Instant};
 
 use model::{ClientNetwork, MacAddr};
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 use crate::netlink::{Netlink, Request};
 use crate::network::Interface;
@@ -141,7 +142,7 @@ pub(crate) fn renew(
 ) -> std::io::Result<Renewal> {
     // Bound to the address, so that the answer, sent to it, arrives, and that the broadcast
     // leaves by its card.
-    let socket = UdpSocket::bind((address, 68))?;
+    let socket = beside_others(address)?;
     socket.set_broadcast(true)?;
     let message = Message {
         kind: REQUEST,
@@ -159,6 +160,16 @@ pub(crate) fn renew(
         Some(_) => Renewal::TakenBack,
         None => Renewal::Silence,
     })
+}
+
+/// Port 68 of this address, whoever has it for all addresses: dhclient does, for another card, and
+/// what is sent to this address comes here all the same.
+fn beside_others(address: Ipv4Addr) -> std::io::Result<UdpSocket> {
+    let (family, kind) = (AddressFamily::INET, SocketType::DGRAM);
+    let socket = rustix::net::socket_with(family, kind, SocketFlags::CLOEXEC, None)?;
+    rustix::net::sockopt::set_socket_reuseaddr(&socket, true)?;
+    rustix::net::bind(&socket, &SocketAddrV4::new(address, 68))?;
+    Ok(socket.into())
 }
 
 fn random() -> std::io::Result<[u8; 4]> {

@@ -6,7 +6,8 @@ use std::net::SocketAddrV4;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use model::BootArguments;
+use model::digest::Digester;
+use model::{BootArguments, FileDigest};
 
 use crate::http::{self, Answer, HttpError, Patience};
 use crate::retry::Failure;
@@ -25,6 +26,8 @@ pub(crate) struct Download {
     file: Option<(File, PathBuf)>,
     have: u64,
     size: u64,
+    /// What it has to be, and what passed so far.
+    digest: Option<(FileDigest, Digester)>,
 }
 
 impl Download {
@@ -38,6 +41,7 @@ impl Download {
             file: None,
             have: 0,
             size: 0,
+            digest: arguments.digest.map(started),
         }
     }
 
@@ -59,7 +63,7 @@ impl Download {
         let result = self.copy(&mut answer, &mut file);
         self.file = Some((file, path.clone()));
         match result {
-            Ok(()) if self.have == self.size => Ok(path),
+            Ok(()) if self.have == self.size => self.judge(&from).map(|()| path),
             Ok(()) => Err(Failure::Passing(format!(
                 "fetching {from}: the connection ended after {} of {} bytes",
                 self.have, self.size
@@ -80,6 +84,7 @@ impl Download {
             (200, Some(length), _) if length > 0 => {
                 // The whole file, asked for or not: what came before is written again.
                 (self.have, self.size) = (0, length);
+                self.digest = self.digest.take().map(|(wanted, _)| started(wanted));
                 Ok(())
             }
             (206, _, Some((first, whole))) if first == self.have && whole == self.size => Ok(()),
@@ -98,6 +103,28 @@ impl Download {
         }
     }
 
+    /// Whether what came is what the server has published. If not, the next try fetches all of it.
+    fn judge(&mut self, from: &str) -> Result<(), Failure> {
+        let Some((wanted, digester)) = self.digest.take() else {
+            say!("image: the server named no digest to check it against");
+            return Ok(());
+        };
+        let found = digester.finish();
+        if found == wanted.sha256 {
+            say!("image: its digest is right");
+            return Ok(());
+        }
+        self.digest = Some(started(wanted));
+        self.have = 0;
+        let found = FileDigest {
+            sha256: found,
+            ..wanted
+        };
+        Err(Failure::Refused(format!(
+            "fetching {from}: damaged on the way or on the server's disk: its digest is {found} and must be {wanted}"
+        )))
+    }
+
     fn copy(&mut self, answer: &mut Answer, file: &mut File) -> std::io::Result<()> {
         file.seek(SeekFrom::Start(self.have))?;
         let mut buffer = vec![0; 256 * 1024];
@@ -112,6 +139,9 @@ impl Download {
             }
             file.write_all(&buffer[..length])?;
             self.have += length as u64;
+            if let Some((_, digester)) = &mut self.digest {
+                digester.update(&buffer[..length]);
+            }
             let elapsed = started.elapsed();
             if elapsed >= next_word || self.have == self.size {
                 next_word = elapsed + PROGRESS;
@@ -125,6 +155,10 @@ impl Download {
         }
         Ok(())
     }
+}
+
+fn started(wanted: FileDigest) -> (FileDigest, Digester) {
+    (wanted, Digester::new(wanted.piece))
 }
 
 #[cfg(test)]
@@ -159,6 +193,11 @@ mod tests {
             file: None,
             have: 0,
             size: 0,
+            // SHA-256 of 0123456789.
+            digest: "0:84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882"
+                .parse()
+                .ok()
+                .map(started),
         }
     }
 
@@ -198,8 +237,8 @@ mod tests {
     #[test]
     fn a_server_without_ranges_is_read_from_the_start_again() {
         let (address, thread) = server(&[
-            "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n01",
-            "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n0123",
+            "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01",
+            "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789",
         ]);
         let mut download = download();
         let first = download.run(address, |_| Ok(in_temporary_file("again")));
@@ -207,9 +246,26 @@ mod tests {
         let path = download
             .run(address, |_| unreachable!("there is a file"))
             .unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"0123");
+        assert_eq!(std::fs::read(&path).unwrap(), b"0123456789");
         std::fs::remove_file(path).unwrap();
         thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_damaged_image_is_fetched_again() {
+        let (address, thread) = server(&[
+            "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456780",
+            "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123456789",
+        ]);
+        let mut download = download();
+        let first = download.run(address, |_| Ok(in_temporary_file("damaged")));
+        assert_eq!(failure(first), "refused");
+        let path = download
+            .run(address, |_| unreachable!("there is a file"))
+            .unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"0123456789");
+        std::fs::remove_file(path).unwrap();
+        assert!(!thread.join().unwrap()[1].contains("Range"));
     }
 
     #[test]

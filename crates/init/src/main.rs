@@ -36,6 +36,7 @@ mod switch_root;
 mod sys;
 mod uevent;
 mod unpack;
+mod zram;
 
 use std::ffi::OsString;
 use std::path::Path;

@@ -8,14 +8,14 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use model::{BootArguments, RootMode};
+use model::{BootArguments, Changes, RootMode};
 use rustix::io::Errno;
 use rustix::mount::MountFlags;
 
 use crate::loop_device::LoopDevice;
 use crate::modules::Modules;
 use crate::retry::Failure;
-use crate::{console, say};
+use crate::{console, say, zram};
 
 /// Where the initrd keeps what the root is made of. These mounts stay under the new root, out of
 /// sight: nothing in the running system can unmount what it stands on.
@@ -73,8 +73,9 @@ pub(crate) fn modules_for(mode: RootMode) -> &'static [&'static str] {
 
 /// Loads them. A missing one is only said: the mount that needs it fails with the better reason,
 /// and a kernel may have it under another name.
-pub(crate) fn load_modules(mode: RootMode, modules: &Modules) {
-    for name in modules_for(mode) {
+pub(crate) fn load_modules(mode: RootMode, changes: Changes, modules: &Modules) {
+    let zram = changes.zram.then_some(&"zram");
+    for name in modules_for(mode).iter().chain(zram) {
         if let Err(error) = modules.load(name) {
             say!("{error}");
         }
@@ -178,9 +179,7 @@ pub(crate) fn squashfs(image: &Path, read_ahead: u32) -> Result<PathBuf, Failure
 pub(crate) fn image_file(bytes: u64) -> Result<(File, PathBuf), Failure> {
     // What the system needs beside the image, to start at all.
     const SPARE: u64 = 128 << 20;
-    let available = fs::read_to_string("/proc/meminfo")
-        .ok()
-        .and_then(|text| memory_available(&text));
+    let available = memory("MemAvailable:");
     if let Some(available) = available.filter(|available| *available < bytes.saturating_add(SPARE))
     {
         return Err(Failure::Final(format!(
@@ -209,17 +208,35 @@ pub(crate) fn image_file(bytes: u64) -> Result<(File, PathBuf), Failure> {
     })
 }
 
+/// Bytes of this machine's memory, as the kernel counts them.
+fn memory(what: &str) -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    memory_of(&text, what)
+}
+
 /// Bytes, from the text of `/proc/meminfo`.
-fn memory_available(meminfo: &str) -> Option<u64> {
-    let line = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+fn memory_of(meminfo: &str, what: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix(what))?;
     let kib: u64 = line.split_ascii_whitespace().next()?.parse().ok()?;
     Some(kib * 1024)
 }
 
-/// A writable root over `lower`, all changes in memory. Returns where.
-pub(crate) fn overlay(lower: &Path) -> Result<PathBuf, String> {
+/// A writable root over `lower`, all changes in memory. Returns where, and what is to be told of it.
+pub(crate) fn overlay(lower: &Path, kept: Changes) -> Result<(PathBuf, String), String> {
+    let total = memory("MemTotal:").ok_or("/proc/meminfo names no MemTotal")?;
+    let mut bytes = kept.bytes(total);
+    let mut told = String::new();
+    if kept.zram {
+        told = match zram::start(bytes) {
+            Ok(()) => ", changes in zram".to_owned(),
+            Err(reason) => {
+                // More than the machine has would end in its memory, not in a full file system.
+                bytes = bytes.min(total / 2);
+                say!("{reason}. Changes are kept in plain memory");
+                format!(", changes in plain memory: {reason}")
+            }
+        };
+    }
     let step = |what: &str, error: io::Error| format!("{what}: {error}");
     let changes = part("changes").map_err(|error| step("making a folder", error))?;
     mount(
@@ -227,7 +244,7 @@ pub(crate) fn overlay(lower: &Path) -> Result<PathBuf, String> {
         &changes,
         "tmpfs",
         MountFlags::empty(),
-        "mode=0755",
+        &format!("mode=0755,size={bytes}"),
     )
     .map_err(|error| step("mounting a tmpfs for changes", error.into()))?;
     let (upper, work) = (changes.join("upper"), changes.join("work"));
@@ -251,7 +268,7 @@ pub(crate) fn overlay(lower: &Path) -> Result<PathBuf, String> {
     mount("netbootd", &target, "overlay", MountFlags::empty(), &data).map_err(|error| {
         format!("mounting the overlay: {error}. The kernel may have no module overlay: rebuild the image with it")
     })?;
-    Ok(target)
+    Ok((target, told))
 }
 
 /// Undoes a part, so that it can be tried again. What is not mounted needs no undoing.
@@ -324,7 +341,7 @@ mod tests {
     #[test]
     fn free_memory_is_read_from_meminfo() {
         let text = "MemTotal:  100 kB\nMemFree: 7 kB\nMemAvailable:     64 kB\n";
-        assert_eq!(memory_available(text), Some(65536));
-        assert_eq!(memory_available("MemTotal: 1 kB\n"), None);
+        assert_eq!(memory_of(text, "MemAvailable:"), Some(65536));
+        assert_eq!(memory_of("MemTotal: 1 kB\n", "MemAvailable:"), None);
     }
 }

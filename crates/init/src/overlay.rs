@@ -21,7 +21,10 @@ const MAX_LEN: usize = 64 << 20;
 pub(crate) fn fetch(arguments: &BootArguments) -> Result<Vec<u8>, Failure> {
     let path = format!("/client/{}/overlay.cpio", arguments.mac.hyphenated());
     let what = format!("fetching http://{}{path}", arguments.http());
-    let with_token = format!("{path}?token={}", arguments.token);
+    let network = arguments.network.as_ref();
+    let dns = network.and_then(|network| network.dns);
+    let dns = dns.map_or_else(String::new, |server| format!("&dns={server}"));
+    let with_token = format!("{path}?token={}{dns}", arguments.token);
     let passing = |error| Failure::Passing(format!("{what}: {error}"));
     let answer = http::get(arguments.http(), &with_token, 0, PATIENCE).map_err(passing)?;
     match answer.head.status {

@@ -1,10 +1,11 @@
-//! The system calls that rustix has no safe function for: the loop driver's ioctls.
+//! The system calls that rustix has no safe function for: the loop driver's ioctls, and swapon.
 //!
 //! This is the only file of the crate with unsafe code.
 #![allow(unsafe_code)]
 
-use std::ffi::c_void;
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
 use rustix::io::Result;
@@ -43,6 +44,21 @@ struct LoopConfig {
     block_size: u32,
     info: LoopInfo64,
     reserved: [u64; 8],
+}
+
+unsafe extern "C" {
+    // swapon(2), from the C library that std links anyway.
+    #[link_name = "swapon"]
+    fn c_swapon(path: *const c_char, flags: c_int) -> c_int;
+}
+
+/// Uses this device for swapping.
+pub(crate) fn swap_on(device: &CStr) -> io::Result<()> {
+    // SAFETY: swapon reads the path, which ends with a null byte and lives for the call.
+    match unsafe { c_swapon(device.as_ptr(), 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Number of a loop device that nobody uses; `control` is `/dev/loop-control`.

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use crate::{GenerationId, ImageName, MacAddr};
+use crate::{Changes, FileDigest, GenerationId, ImageName, MacAddr};
 
 /// How a client gets its root file system. All three come from the same image generation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -76,6 +76,10 @@ pub struct BootArguments {
     pub root: RootMode,
     /// `read_ahead`: how much of a file is fetched ahead of who reads it in order, in KiB.
     pub read_ahead: u32,
+    /// `overlay`: what the changes to the root may take of the client's memory.
+    pub changes: Changes,
+    /// `digest` of the image file, for the client that fetches it whole.
+    pub digest: Option<FileDigest>,
     /// `token`: proves to the server that a request belongs to this attempt; hexadecimal.
     pub token: String,
 }
@@ -155,6 +159,12 @@ impl BootArguments {
             words.push_str(" netbootd.hostname=");
             words.push_str(hostname);
         }
+        if self.changes != Changes::default() {
+            words.push_str(&format!(" netbootd.overlay={}", self.changes));
+        }
+        if let Some(digest) = &self.digest {
+            words.push_str(&format!(" netbootd.digest={digest}"));
+        }
         words
     }
 
@@ -204,6 +214,11 @@ impl BootArguments {
             generation: parsed("generation", required("generation")?)?,
             root: RootMode::from_name(root).ok_or_else(|| invalid("root", root))?,
             read_ahead: parsed("read_ahead", value("read_ahead").unwrap_or("128"))?,
+            changes: value("overlay")
+                .map_or(Ok(Changes::default()), |text| parsed("overlay", text))?,
+            digest: value("digest")
+                .map(|text| parsed("digest", text))
+                .transpose()?,
             token: required("token")?.to_owned(),
         })
     }
@@ -240,6 +255,11 @@ mod tests {
             generation: GenerationId([7; 16]),
             root: RootMode::Tree,
             read_ahead: 128,
+            changes: "zram:4G".parse().unwrap(),
+            digest: Some(FileDigest {
+                piece: 1 << 20,
+                sha256: [9; 32],
+            }),
             token: "0123abcd".into(),
         }
     }

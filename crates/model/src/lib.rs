@@ -6,7 +6,9 @@
 
 mod arch;
 mod boot_arguments;
+mod changes;
 mod choice;
+pub mod digest;
 mod host_key;
 mod mac;
 mod name;
@@ -19,7 +21,9 @@ mod text;
 
 pub use arch::{ClientArch, Firmware};
 pub use boot_arguments::{BootArguments, BootArgumentsError, ClientNetwork, RootMode};
+pub use changes::{Changes, ParseChangesError, Share};
 pub use choice::{BootChoice, ParseBootChoiceError};
+pub use digest::FileDigest;
 pub use host_key::{HostKeyRequest, HostKeyRequestError};
 pub use mac::{MacAddr, ParseMacError};
 pub use name::{GenerationId, ImageName, ParseGenerationError, ParseImageNameError};

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{BootChoice, MacAddr, RootMode};
+use crate::{BootChoice, Changes, MacAddr, RootMode};
 
 /// What can be said of one client and of a group alike.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -12,6 +12,8 @@ pub struct Settings {
     pub boot: Option<BootChoice>,
     /// How it gets its root.
     pub root: Option<RootMode>,
+    /// What its changes to the root may take of its memory.
+    pub changes: Option<Changes>,
     /// Added to the kernel command line.
     pub kernel_arguments: Option<String>,
     /// systemd units that never start.

@@ -176,11 +176,18 @@ impl Daemon {
         });
     }
 
-    /// The DNS servers of a client at this address.
-    pub fn dns_for(&self, client: Ipv4Addr) -> Vec<Ipv4Addr> {
+    /// The DNS servers of a client at this address. `leased` is the one that its lease named: where
+    /// the addresses are another server's and we answer no DNS, that server knows better than we.
+    pub fn dns_for(&self, client: Ipv4Addr, leased: Option<Ipv4Addr>) -> Vec<Ipv4Addr> {
         let links = self.links.load();
-        let on_link = links.iter().find(|served| served.has(client));
-        on_link.map(|served| served.dns.clone()).unwrap_or_default()
+        let Some(served) = links.iter().find(|served| served.has(client)) else {
+            return leased.into_iter().collect();
+        };
+        let ours = served.mode == dhcp::Mode::Full || served.dns == [served.link.address];
+        match leased.filter(|_| !ours) {
+            Some(server) => vec![server],
+            None => served.dns.clone(),
+        }
     }
 
     /// Whether nothing speaks against `client` being at `address`. On a link that we serve, the kernel

@@ -9,7 +9,7 @@ use anyhow::Context;
 use boot::{ClientSettings, PublishedImage, Site};
 use config::Config;
 use image::catalogue::{self, Catalogue};
-use model::{GenerationId, ImageName};
+use model::{FileDigest, GenerationId, ImageName};
 use squashfs::Caches;
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -41,6 +41,8 @@ pub struct Generation {
     pub initrd: Arc<Initrd>,
     /// `root.squashfs`, as a file and as a tree.
     pub root: ExportedGeneration,
+    /// What `root.squashfs` must be; `None` where its manifest has another form of digest.
+    pub digest: Option<FileDigest>,
 }
 
 /// A snapshot of what is published.
@@ -157,6 +159,7 @@ fn open_generation(
             kernel: Arc::clone(&open.kernel),
             initrd: Arc::clone(&open.initrd),
             root,
+            digest: open.digest,
         });
     }
     let file = |name: &str| {
@@ -175,6 +178,7 @@ fn open_generation(
         kernel: file("vmlinuz")?,
         initrd: Arc::new(Initrd::open(&entry.folder)?),
         root,
+        digest: entry.manifest.files.root.digest(),
     })
 }
 
@@ -209,6 +213,7 @@ fn site(config: &Config, generations: &[Arc<Generation>]) -> Site {
     Site {
         default: config.boot.default.clone(),
         root: config.boot.root,
+        changes: config.boot.changes,
         kernel_arguments: config.boot.kernel_arguments.clone(),
         hostnames: config.boot.hostnames.clone(),
         images,

@@ -45,6 +45,27 @@ const FULL: &[&str] = &[
     "procps",
 ];
 
+/// The same with every network manager that Debian has, each as its package sets it up.
+pub fn networks() -> Result<Root> {
+    let packages = [FULL, NETWORKS].concat();
+    let folder = made("networks", |folder| {
+        debian::make(folder, "minbase", &packages)
+    })?;
+    Ok(Root {
+        name: "networks",
+        folder,
+    })
+}
+
+const NETWORKS: &[&str] = &[
+    "ifupdown",
+    "isc-dhcp-client",
+    "network-manager",
+    "systemd-resolved",
+    "libnss-resolve",
+    "iputils-ping",
+];
+
 /// busybox, the cloud kernel, and an `/sbin/init` that judges what it booted from and says
 /// `VERDICT PASS` or `VERDICT FAIL`. Made in seconds.
 pub fn small() -> Result<Root> {

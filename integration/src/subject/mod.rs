@@ -72,6 +72,8 @@ pub struct Setup<'a> {
     pub kernel_arguments: &'a str,
     /// A user with this name and this public SSH key.
     pub user: Option<(&'a str, &'a str)>,
+    /// How long netbootd's leases last, as its configuration says it.
+    pub lease_time: &'a str,
     /// More of netbootd's configuration, as it stands in its file; the peer has nothing like it.
     pub config: &'a str,
 }
@@ -84,6 +86,7 @@ impl Default for Setup<'_> {
             image: None,
             kernel_arguments: "",
             user: None,
+            lease_time: "12h",
             config: "",
         }
     }

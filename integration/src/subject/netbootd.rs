@@ -2,13 +2,14 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::{Server, Setup, names};
+use super::{Mode, Server, Setup, names};
 use crate::lab::Lab;
 use crate::place;
 use crate::process::{Process, Ran, ran, succeed, until};
@@ -87,6 +88,17 @@ pub fn overlay_dir(lab: &Lab) -> PathBuf {
     lab.folder().join("overlay")
 }
 
+/// Puts a file into that folder, below `all`, `groups/NAME` or `clients/NAME`.
+pub fn put(lab: &Lab, path: &str, text: &str, mode: u32) -> Result<()> {
+    let path = overlay_dir(lab).join(path);
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(&path, text)?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode))?;
+    Ok(())
+}
+
 /// Writes the configuration file for this setup and returns its path.
 pub fn configure(lab: &Lab, setup: &Setup<'_>) -> Result<PathBuf> {
     let path = config_file(lab);
@@ -107,6 +119,9 @@ fn text(lab: &Lab, setup: &Setup<'_>) -> Result<String> {
     writeln!(text, "\n[interfaces.{}]", Lab::BRIDGE)?;
     writeln!(text, "mode = \"{}\"", setup.mode.as_str())?;
     writeln!(text, "pool = [\"{first}-{last}\"]")?;
+    if setup.mode == Mode::Full {
+        writeln!(text, "lease_time = {:?}", setup.lease_time)?;
+    }
     let (first, last) = names::FAR_POOL;
     writeln!(text, "\n[subnets.\"10.1.0.0/24\"]")?;
     writeln!(
@@ -122,7 +137,8 @@ fn text(lab: &Lab, setup: &Setup<'_>) -> Result<String> {
     let (host, address) = names::HOST;
     writeln!(
         text,
-        "\n[dns]\nenabled = true\ndomain = {:?}",
+        "\n[dns]\nenabled = {}\ndomain = {:?}",
+        setup.mode == Mode::Full,
         names::DOMAIN
     )?;
     writeln!(text, "hosts = {{ {host} = {address:?} }}")?;

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod entries;
+mod network;
 mod units;
 
 use std::net::Ipv4Addr;
@@ -115,7 +116,7 @@ pub fn render(context: &OverlayContext<'_>) -> Vec<OverlayEntry> {
             .for_each(|server| text.push_str(&format!("nameserver {server}\n")));
         entries.file("etc/resolv.conf", text);
     }
-    boot_card(&mut entries, context);
+    network::boot_card(&mut entries, context);
     units::units(&mut entries, context);
     let fstab: Vec<&str> = context.layers.fstab().collect();
     if !fstab.is_empty() {
@@ -130,25 +131,6 @@ pub fn render(context: &OverlayContext<'_>) -> Vec<OverlayEntry> {
         entries.put(file);
     }
     entries.0
-}
-
-/// The root file system hangs on the card that booted: no network manager may touch it.
-fn boot_card(entries: &mut Entries, context: &OverlayContext<'_>) {
-    let mac = context.mac;
-    entries.file(
-        "etc/systemd/network/00-netbootd.network",
-        format!("[Match]\nMACAddress={mac}\n\n[Link]\nUnmanaged=yes\n"),
-    );
-    entries.file(
-        "etc/NetworkManager/conf.d/90-netbootd.conf",
-        format!("[keyfile]\nunmanaged-devices=mac:{mac}\n"),
-    );
-    if context.has_ifupdown {
-        entries.file(
-            "etc/network/interfaces",
-            "auto lo\niface lo inet loopback\n".to_owned(),
-        );
-    }
 }
 
 #[cfg(test)]
@@ -230,6 +212,36 @@ mod tests {
             None,
             "without users the image's accounts stay"
         );
+    }
+
+    #[test]
+    fn each_network_manager_is_told_to_leave_the_card_alone() {
+        let site = Site::default();
+        let mut context = context(&[], &site);
+        context.has_ifupdown = true;
+        let entries = render(&context);
+        let has = |path: &str, wanted: &str| {
+            let text = text(&entries, path).unwrap_or_default();
+            assert!(text.contains(wanted), "{path}: {text}");
+        };
+        let manager = "etc/NetworkManager/conf.d/90-netbootd.conf";
+        has(manager, "unmanaged-devices=mac:02:00:00:00:00:01\n");
+        has(manager, "rc-manager=unmanaged\n");
+        has(
+            "etc/network/if-pre-up.d/00-netbootd",
+            "!= 02:00:00:00:00:01 ]",
+        );
+        has(
+            "etc/network/interfaces",
+            "source /etc/network/interfaces.d/*",
+        );
+        context.dns = &[];
+        let entries = render(&context);
+        assert_eq!(
+            text(&entries, "etc/dhcp/dhclient-enter-hooks.d/netbootd"),
+            None
+        );
+        assert!(!text(&entries, manager).unwrap().contains("rc-manager"));
     }
 
     #[test]

@@ -14,7 +14,7 @@ pub(crate) use name::{
     image, interface, mac, name_pattern, path, pattern, shell, user,
 };
 pub(crate) use ssh_key::ssh_key;
-pub(crate) use system::{fstab_line, member, shell_command, unit};
+pub(crate) use system::{changes, fstab_line, member, shell_command, unit};
 pub(crate) use time::lease_time;
 
 /// A value shortened for a sentence.

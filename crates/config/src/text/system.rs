@@ -1,6 +1,6 @@
 //! What becomes a line of a client's own files: units, mounts, commands.
 
-use model::{ParsePatternError, Pattern};
+use model::{Changes, ParseChangesError, ParsePatternError, Pattern};
 
 use super::short;
 use crate::diagnostic::{Code, Fault};
@@ -15,6 +15,19 @@ pub(crate) fn member(text: &str) -> Result<Pattern, Fault> {
              in which `*` stands for any text and `?` for one character",
         )
         .help("write \"pc*\" or \"52:54:00:*\", for example, instead")
+    })
+}
+
+/// Where changes to the root are kept.
+pub(crate) fn changes(text: &str) -> Result<Changes, Fault> {
+    text.parse().map_err(|ParseChangesError| {
+        Fault::new(
+            Code::WrongWord,
+            format!("`{}` is not a share of a client's memory", short(text)),
+            "it is a percentage up to 100%, or a size in M or G; with `zram` before it, changes are compressed \
+             when memory is short, and may be 200%",
+        )
+        .help("write \"50%\", \"4G\", \"zram\" or \"zram:4G\", for example, instead")
     })
 }
 

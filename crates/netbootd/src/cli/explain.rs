@@ -97,9 +97,10 @@ fn shown(names: &[&str]) -> String {
 }
 
 /// The keys that more than one table can set; of those marked, the last one counts.
-const KEYS: [(&str, bool); 9] = [
+const KEYS: [(&str, bool); 10] = [
     ("image", true),
     ("root", true),
+    ("overlay", true),
     ("kernel_arguments", false),
     ("mask", false),
     ("unmask", false),
@@ -124,7 +125,7 @@ fn settings(loaded: &Loaded, layers: &Layers<'_>, client: MacAddr) {
     for (key, last_counts) in KEYS {
         let own = match key {
             "image" => Some(KeyPath::new(["boot", "default"])),
-            "root" | "kernel_arguments" => Some(KeyPath::new(["boot", key])),
+            "root" | "overlay" | "kernel_arguments" => Some(KeyPath::new(["boot", key])),
             _ => None,
         };
         let mut paths: Vec<KeyPath> = own.into_iter().collect();

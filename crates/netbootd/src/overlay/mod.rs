@@ -21,8 +21,8 @@ use self::template::Facts;
 use crate::daemon::Daemon;
 use crate::images::Generation;
 
-/// The newc archive for `client`, made now.
-pub fn render(daemon: &Daemon, client: MacAddr) -> anyhow::Result<Vec<u8>> {
+/// The newc archive for `client`, made now. `dns` is the server that its lease named.
+pub fn render(daemon: &Daemon, client: MacAddr, dns: Option<Ipv4Addr>) -> anyhow::Result<Vec<u8>> {
     let (image, address) = {
         let timelines = daemon.timelines();
         let facts = timelines.current(client).map(|attempt| &attempt.facts);
@@ -51,7 +51,7 @@ pub fn render(daemon: &Daemon, client: MacAddr) -> anyhow::Result<Vec<u8>> {
         warn!(%client, "an overlay file was left out: {problem}");
     }
     let dns = address
-        .map(|address| daemon.dns_for(address))
+        .map(|address| daemon.dns_for(address, dns))
         .unwrap_or_default();
     let users: Vec<User> = daemon
         .config

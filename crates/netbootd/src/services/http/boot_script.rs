@@ -3,7 +3,7 @@
 use std::net::SocketAddrV4;
 
 use boot::{BootPlan, Drivers, Plan, TRIES, Tried, script};
-use model::{BootArguments, BootChoice, GenerationId, ImageName, MacAddr, Stage};
+use model::{BootArguments, BootChoice, GenerationId, ImageName, MacAddr, RootMode, Stage};
 
 use super::answer::Answer;
 use super::request::{Method, Request};
@@ -81,6 +81,12 @@ impl Routes<'_> {
         let token = daemon
             .site_key
             .boot_token(client, *peer.ip(), unix_seconds());
+        let images = daemon.images.load();
+        let generation = images.generation(&plan.image, plan.generation);
+        // Who reads the file piece by piece over NFS has nothing to hold against the digest.
+        let digest = generation
+            .filter(|_| plan.root == RootMode::Ram)
+            .and_then(|generation| generation.digest);
         let arguments = BootArguments {
             server: *asked.local.ip(),
             http_port: asked.local.port(),
@@ -92,6 +98,8 @@ impl Routes<'_> {
             generation: plan.generation,
             root: plan.root,
             read_ahead: daemon.config.boot.read_ahead,
+            changes: plan.changes,
+            digest,
             token: token.clone(),
         };
         if asked.request.method == Method::Get {

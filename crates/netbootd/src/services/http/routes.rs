@@ -171,7 +171,10 @@ impl Routes<'_> {
             warn!(%client, address = %peer.ip(), "someone asked for a client's overlay with a token that is not good (any more)");
             return Some(Answer::text(403, "this token is not good (any more)"));
         }
-        match overlay::render(daemon, client) {
+        let dns = request
+            .query_value("dns")
+            .and_then(|server| server.parse().ok());
+        match overlay::render(daemon, client, dns) {
             Ok(archive) => {
                 let size = archive.len() / 1024;
                 daemon.note(client, "HTTP", &format!("its overlay, {size} KiB"));

@@ -5,7 +5,7 @@
 //! piece as it comes.
 //!
 //! ```
-//! use image::digest::{Digester, PIECE};
+//! use model::digest::{Digester, PIECE};
 //! use sha2::{Digest, Sha256};
 //!
 //! let file = vec![7; PIECE + 1];
@@ -15,10 +15,56 @@
 //! assert_eq!(digester.finish(), <[u8; 32]>::from(Sha256::digest(pieces.concat())));
 //! ```
 
+use std::fmt;
+use std::str::FromStr;
+
 use sha2::{Digest, Sha256};
 
 /// Bytes of a piece.
 pub const PIECE: usize = 1 << 20;
+
+/// What a file must be, for whoever fetches it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileDigest {
+    /// As for [`Digester::new`].
+    pub piece: u32,
+    /// As [`Digester::finish`] says it.
+    pub sha256: [u8; 32],
+}
+
+/// Writes `PIECE:DIGITS`, lower-case hexadecimal.
+impl fmt::Display for FileDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.piece)?;
+        self.sha256
+            .iter()
+            .try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Not a number, a colon and 64 hexadecimal digits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseFileDigestError;
+
+impl FromStr for FileDigest {
+    type Err = ParseFileDigestError;
+
+    fn from_str(text: &str) -> Result<Self, ParseFileDigestError> {
+        let read = || {
+            let (piece, digits) = text.split_once(':')?;
+            let mut sha256 = [0; 32];
+            if digits.len() != 64 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                return None;
+            }
+            for (byte, at) in sha256.iter_mut().zip((0..64).step_by(2)) {
+                *byte = u8::from_str_radix(&digits[at..at + 2], 16).ok()?;
+            }
+            let piece = piece.parse().ok()?;
+            Some(Self { piece, sha256 })
+        };
+        read().ok_or(ParseFileDigestError)
+    }
+}
 
 /// Computes a digest as the bytes pass.
 pub struct Digester {
@@ -63,5 +109,33 @@ impl Digester {
             self.pieces.update(self.hash.finalize());
         }
         self.pieces.finalize().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_travels_as_text() {
+        let digest = FileDigest {
+            piece: 1 << 20,
+            sha256: [0xa5; 32],
+        };
+        assert_eq!(digest.to_string().parse(), Ok(digest));
+        for bad in [
+            "",
+            "7",
+            "7:",
+            "x:00",
+            "7:0g",
+            &format!("7:{}", "é".repeat(32)),
+        ] {
+            assert_eq!(
+                bad.parse::<FileDigest>(),
+                Err(ParseFileDigestError),
+                "{bad}"
+            );
+        }
     }
 }
