@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! cargo run --release -p image --example squash -- SOURCE IMAGE [compression=zstd:9] [block=131072]
-//!     [threads=N] [tails=yes] [epoch=SECONDS] [previous=IMAGE] [scrub=standard|required|none]
+//!     [threads=N] [tails=yes] [epoch=SECONDS] [previous=IMAGE] [trusted=FILE] [remember=FILE]
+//!     [scrub=standard|required|none]
 //! ```
 
 use std::fs::File;
@@ -57,6 +58,8 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
             ("tails", value) => options.tail_packing = value == "yes",
             ("epoch", value) => options.epoch = Some(value.parse()?),
             ("previous", image) => options.previous = Some(Arc::new(File::open(image)?)),
+            ("trusted", file) => options.trusted = Some(Arc::new(File::open(file)?)),
+            ("remember", file) => options.remember = Some(Arc::new(File::create(file)?)),
             ("scrub", "standard") => rules = Rules::standard(),
             ("scrub", "required") => rules = Rules::required_only(),
             ("scrub", "none") => rules = Rules::none(),

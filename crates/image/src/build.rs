@@ -74,6 +74,10 @@ pub struct BuildOptions {
     pub rules: Rules,
     /// Files that may hold secrets.
     pub allow_secrets: Vec<Pattern>,
+    /// Whether a file of a directory is taken for what it was in the last build when its file system says that
+    /// nobody wrote to it since: same device, number, size, time of the last change and time of that. It is not
+    /// read then, nor searched for secrets again. What is written through a memory mapping may show late.
+    pub trust_times: bool,
 }
 
 impl BuildOptions {
@@ -91,6 +95,7 @@ impl BuildOptions {
             compression: None,
             rules: Rules::standard(),
             allow_secrets: Vec::new(),
+            trust_times: false,
         }
     }
 
@@ -171,6 +176,11 @@ fn attempt(
     let settings = squash::Options {
         compression,
         previous: previous(&catalogue, &options.name),
+        trusted: match options.trust_times {
+            true => draft.remembered().map(Arc::new),
+            false => None,
+        },
+        remember: Some(Arc::new(draft.remember()?)),
         ..squash::Options::default()
     };
     progress.stage(Stage::Squash, Some(survey.bytes));
@@ -222,6 +232,7 @@ fn attempt(
             file_bytes: summary.file_bytes,
             blocks: summary.blocks,
             reused_blocks: summary.reused,
+            unread_files: summary.unread,
             directories: directories(&summary.sizes),
         },
         initrd: initrd.report,

@@ -5,6 +5,7 @@
 //!                      /current  -> <generation>      what new clients boot
 //!                      /previous -> <generation>      what they booted before
 //!                      /.tmp-<pid>/                   a build that is under way
+//!                      /.times                        which blocks the source's files consist of, for the next build
 //! ```
 //!
 //! A generation appears by one rename, whole and on disk, and is never changed after. What clients

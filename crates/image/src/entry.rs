@@ -115,6 +115,28 @@ pub trait Content: Send {
     fn changed(&mut self) -> bool {
         false
     }
+
+    /// What tells that this is the same file as at another time, with the same bytes. `None` where nothing
+    /// does, and for a file that changed so lately that a write to come might not show.
+    fn stamp(&mut self) -> Option<Stamp> {
+        None
+    }
+}
+
+/// Which file it is and when it was last changed, as its file system says. Every write makes another one, also
+/// when the time of the last change is put back (`touch -d`, `cp -p`): nobody can put back the time of that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The file system.
+    pub device: u64,
+    /// The number of the file on it.
+    pub inode: u64,
+    /// In bytes.
+    pub size: u64,
+    /// When the content last changed, in seconds and nanoseconds since 1970.
+    pub mtime: (i64, i64),
+    /// When content, owner, mode or names last changed, likewise.
+    pub ctime: (i64, i64),
 }
 
 impl Content for Vec<u8> {

@@ -155,6 +155,9 @@ pub struct RootRecord {
     /// Those among them that were taken over from the generation before.
     #[serde(default)]
     pub reused_blocks: u64,
+    /// Regular files that were not read, as their times had not changed.
+    #[serde(default)]
+    pub unread_files: u64,
     /// The largest directories, the largest first.
     #[serde(default)]
     pub directories: Vec<DirectoryRecord>,

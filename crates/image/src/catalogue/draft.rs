@@ -12,6 +12,9 @@ use super::{CatalogueError, read_generation};
 use crate::MANIFEST_FILE;
 use crate::manifest::Manifest;
 
+/// What the last build remembers of the files it read. It lies beside the generations, where nobody is served from.
+const TIMES: &str = ".times";
+
 /// A folder into which a build writes the files of a generation. Nobody else sees it until
 /// [`Draft::publish`]; dropped before that, it is gone with all that is in it.
 #[derive(Debug)]
@@ -77,6 +80,17 @@ impl Draft {
             .map_err(CatalogueError::io("make", &path))
     }
 
+    /// Makes the empty file in which this build remembers which blocks files consist of, for
+    /// [`squash::Options::remember`](crate::squash::Options::remember).
+    pub fn remember(&self) -> Result<File, CatalogueError> {
+        self.create(TIMES)
+    }
+
+    /// What the last published build of the image remembered; `None` when there is nothing.
+    pub fn remembered(&self) -> Option<File> {
+        File::open(self.image_folder.join(TIMES)).ok()
+    }
+
     /// Puts everything on disk, makes the generation visible and current.
     ///
     /// When a good generation of the same content is there it is kept as it is, and made current;
@@ -97,6 +111,12 @@ impl Draft {
         let id = manifest.generation;
         let folder = self.image_folder.join(id.to_string());
         let _lock = Lock::wait(&self.image_folder)?;
+        let times = self.folder.join(TIMES);
+        if times.exists() {
+            // True of the source whether or not the rest succeeds.
+            fs::rename(&times, self.image_folder.join(TIMES))
+                .map_err(CatalogueError::io("move", &times))?;
+        }
         let known = read_generation(id, &folder).ok();
         if known.is_none() {
             if folder.exists() {

@@ -61,6 +61,7 @@ impl State {
                 file_bytes: 1,
                 blocks: 1,
                 reused_blocks: 0,
+                unread_files: 0,
                 directories: Vec::new(),
             },
             initrd: crate::initrd::Report::default(),

@@ -8,7 +8,7 @@ use md5::{Digest, Md5};
 
 use super::look::Look;
 use super::packages;
-use crate::entry::Content;
+use crate::entry::{Content, Stamp};
 
 /// A file in which something was found.
 pub(super) struct Hit {
@@ -89,6 +89,14 @@ impl Content for Watched {
 
     fn changed(&mut self) -> bool {
         self.inner.changed()
+    }
+
+    /// None where something was found: that is to be found every time.
+    fn stamp(&mut self) -> Option<Stamp> {
+        match self.look.as_ref().and_then(Look::finish) {
+            Some(_) => None,
+            None => self.inner.stamp(),
+        }
     }
 }
 

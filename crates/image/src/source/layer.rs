@@ -11,7 +11,7 @@ use super::file::DiskFile;
 use super::gathered::{Gathering, Layer};
 use super::listing::{Body, Meta};
 use super::{Directory, Error};
-use crate::entry::{Content, Kind};
+use crate::entry::{Content, Kind, Stamp};
 use crate::squash::shown;
 
 /// A directory whose names are gathered first; files are opened once more when they are wanted.
@@ -123,5 +123,9 @@ impl Content for Reopened {
 
     fn changed(&mut self) -> bool {
         !self.same || self.file.changed()
+    }
+
+    fn stamp(&mut self) -> Option<Stamp> {
+        self.file.stamp().filter(|_| self.same)
     }
 }

@@ -41,11 +41,12 @@ impl<'a> Ahead<'a> {
             };
             match &mut entry {
                 Ok(Entry {
+                    path,
                     kind: Kind::File { size, content },
                     ..
                 }) => {
                     let nothing: Box<dyn Content> = Box::new(Vec::new());
-                    blocks.announce(*size, std::mem::replace(content, nothing));
+                    blocks.announce(path, *size, std::mem::replace(content, nothing));
                 }
                 Ok(_) => {}
                 Err(_) => self.ended = true,

@@ -14,7 +14,7 @@ use super::blocks::ExtentId;
 pub(super) type Key = [u8; 16];
 
 /// Stands for zeros, however many: no content's digest.
-const ZEROS: Key = [0; 16];
+pub(super) const ZEROS: Key = [0; 16];
 
 /// What a key is of: none is taken for one of another kind, whatever somebody puts into a file.
 const FILE: &str = "netbootd image: a file of blocks";
@@ -45,23 +45,36 @@ pub(super) fn block_key(content: &[u8]) -> Key {
     short(blake3::hash(content))
 }
 
-/// The key of a file, computed as its blocks pass.
-pub(super) struct FileKey(Hasher);
+/// The key of a file, computed as its blocks pass, and theirs.
+pub(super) struct FileKey {
+    hash: Hasher,
+    blocks: Vec<Key>,
+}
 
 impl FileKey {
     pub(super) fn new(size: u64) -> Self {
         let mut hash = Hasher::new_derive_key(FILE);
         hash.update(&size.to_le_bytes());
-        Self(hash)
+        Self {
+            hash,
+            blocks: Vec::new(),
+        }
     }
 
     /// The next block, by its key; `None` is a block of zeros.
     pub(super) fn block(&mut self, block: Option<&Key>) {
-        self.0.update(block.unwrap_or(&ZEROS));
+        let key = block.unwrap_or(&ZEROS);
+        self.hash.update(key);
+        self.blocks.push(*key);
     }
 
-    pub(super) fn finish(self) -> Key {
-        key(&self.0)
+    /// The keys of its blocks, [`ZEROS`] for a block of zeros.
+    pub(super) fn blocks(&self) -> &[Key] {
+        &self.blocks
+    }
+
+    pub(super) fn finish(&self) -> Key {
+        key(&self.hash)
     }
 }
 

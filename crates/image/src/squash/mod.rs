@@ -34,6 +34,7 @@ mod reads;
 mod reuse;
 mod superblock;
 mod tables;
+mod times;
 mod tree;
 mod usage;
 mod workers;
@@ -47,7 +48,7 @@ use crate::progress::Progress;
 use crate::sizes::Sizes;
 use crate::source;
 use ahead::Ahead;
-use blocks::{Blocks, Settings};
+use blocks::{Before, Blocks, Settings};
 use compressor::Compressor;
 use ids::Ids;
 use metadata::Table;
@@ -78,6 +79,8 @@ pub struct Summary {
     pub blocks: u64,
     /// Those among them that were copied from [`Options::previous`].
     pub reused: u64,
+    /// Regular files that were not read, see [`Options::trusted`].
+    pub unread: u64,
     /// Digest of the image in pieces, see [`crate::digest`].
     pub digest: [u8; 32],
     /// How much of it each directory takes.
@@ -107,9 +110,13 @@ pub fn write<W: Write + Seek + Send + 'static>(
         threads: options.threads,
         tail_packing: options.tail_packing,
     };
-    let previous = reuse::Previous::open(options);
+    let before = Before {
+        previous: reuse::Previous::open(options),
+        times: times::Times::open(options),
+        remember: times::Remember::begin(options).map_err(Error::Write)?,
+    };
     let mut writer = Writer {
-        blocks: Blocks::new(settings, output, make, previous, progress, stop)?,
+        blocks: Blocks::new(settings, output, make, before, progress, stop)?,
         tree: Tree::default(),
         ids: Ids::default(),
         xattrs: Xattrs::new(table()?),
@@ -197,7 +204,7 @@ impl<W: Write + Seek + Send + 'static> Writer<'_, W> {
             made: self.epoch.unwrap_or(self.newest),
         };
         let stored = self.blocks.finish()?;
-        let (blocks, reused) = (stored.blocks, stored.reused);
+        let (blocks, reused, unread) = (stored.blocks, stored.reused, stored.unread);
         let sizes = usage::sizes(&self.tree, &stored);
         let (bytes, digest) = tables.write(stored, options)?;
         Ok(Summary {
@@ -209,6 +216,7 @@ impl<W: Write + Seek + Send + 'static> Writer<'_, W> {
             duplicate_bytes,
             blocks,
             reused,
+            unread,
             digest,
             sizes,
         })

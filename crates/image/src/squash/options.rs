@@ -23,6 +23,12 @@ pub struct Options {
     /// An image of an earlier build. Blocks that it has, made with the same settings, are copied instead of
     /// compressed: a rebuild costs little more than reading. The bytes of the image do not depend on it.
     pub previous: Option<Arc<File>>,
+    /// What an earlier build left in its [`Options::remember`]. A file that has the same stamp
+    /// ([`Content::stamp`](crate::entry::Content::stamp)) as then is not read, nor searched for secrets, as
+    /// far as [`Options::previous`] has its blocks.
+    pub trusted: Option<Arc<File>>,
+    /// An empty file that remembers for a later build which blocks the files consist of.
+    pub remember: Option<Arc<File>>,
 }
 
 impl Default for Options {
@@ -35,6 +41,8 @@ impl Default for Options {
             epoch: None,
             tail_packing: false,
             previous: None,
+            trusted: None,
+            remember: None,
         }
     }
 }

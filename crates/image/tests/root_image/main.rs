@@ -7,4 +7,5 @@ mod harness;
 mod refusals;
 mod reuse;
 mod rules;
+mod times;
 mod walk;

@@ -1,6 +1,6 @@
 //! Who makes the image.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -18,6 +18,22 @@ pub(crate) enum Subject {
     Mksquashfs,
     /// squashfs-tools-ng
     Gensquashfs,
+}
+
+/// What netbootd does with files' times.
+#[derive(Clone, Copy)]
+pub(super) enum Times<'a> {
+    /// Nothing.
+    Ignored,
+    /// They are written beside the image.
+    Remembered,
+    /// Those of this image are trusted.
+    Of(&'a Path),
+}
+
+/// Where the times are that were written beside an image.
+pub(super) fn times(image: &Path) -> PathBuf {
+    image.with_extension("times")
 }
 
 /// What one image cost.
@@ -62,6 +78,7 @@ impl Subject {
         image: &Path,
         compression: &str,
         previous: Option<&Path>,
+        trusted: Times<'_>,
     ) -> Result<Cost> {
         let _ = std::fs::remove_file(image);
         // What was copied or built before is not written to the disk at this one's expense.
@@ -80,6 +97,15 @@ impl Subject {
                 }
                 if let Some(previous) = previous {
                     command.arg(format!("previous={}", previous.display()));
+                }
+                match trusted {
+                    Times::Ignored => {}
+                    Times::Remembered => {
+                        command.arg(format!("remember={}", times(image).display()));
+                    }
+                    Times::Of(image) => {
+                        command.arg(format!("trusted={}", times(image).display()));
+                    }
                 }
             }
             Self::Mksquashfs => {

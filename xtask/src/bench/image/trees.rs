@@ -59,6 +59,8 @@ pub(super) fn copy(root: &Path, folder: &Path) -> Result<PathBuf> {
         fs::remove_dir_all(&tree)?;
     }
     run(Command::new("cp").args(["-a", "--"]).arg(root).arg(&tree))?;
+    // What was written just now is never trusted.
+    std::thread::sleep(std::time::Duration::from_secs(4));
     Ok(tree)
 }
 
