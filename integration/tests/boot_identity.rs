@@ -1,89 +1,17 @@
 //! A machine is known to whoever logs in to it, whatever key it made at this boot.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use integration::subject::netbootd::{self, asked, refused};
 use integration::{
-    Card, Client, Firmware, Lab, Machine, Server, Setup, in_lab, ran, roots, succeed, until,
+    Card, Client, Firmware, Lab, Machine, Person, Server, Setup, in_lab, keygen, ran, roots,
+    succeed, until,
 };
 
 /// Several times what a boot of the whole system takes on one busy core.
 const LIMIT: Duration = Duration::from_secs(420);
-const PERSON: std::net::Ipv4Addr = std::net::Ipv4Addr::new(192, 168, 67, 200);
-
-/// A person's workstation on the link: asks our DNS, and has a key to log in with.
-struct Person<'a> {
-    lab: &'a Lab,
-    client: Client,
-    key: PathBuf,
-}
-
-impl<'a> Person<'a> {
-    fn new(lab: &'a Lab) -> Result<Self> {
-        let client = lab.client()?;
-        client.set_address(PERSON)?;
-        let resolv = lab.folder().join("resolv.conf");
-        let text = format!("search lab.internal\nnameserver {}\n", Lab::SERVER);
-        std::fs::write(&resolv, text)?;
-        let mut mount = client.command("mount")?;
-        succeed(mount.arg("--bind").arg(&resolv).arg("/etc/resolv.conf"))?;
-        let key = lab.folder().join("key");
-        keygen(lab, &key)?;
-        Ok(Self { lab, client, key })
-    }
-
-    fn public_key(&self) -> Result<String> {
-        let text = std::fs::read_to_string(self.key.with_extension("pub"))?;
-        Ok(text.trim().to_owned())
-    }
-
-    /// ssh that trusts what is in `known_hosts`, and nothing else.
-    fn ssh(&self, host: &str, known_hosts: &Path, words: &str) -> Result<Command> {
-        let mut ssh = self.client.command("ssh")?;
-        ssh.args(["-F", "none", "-i"]).arg(&self.key);
-        for option in [
-            "BatchMode=yes",
-            "ConnectTimeout=20",
-            "StrictHostKeyChecking=yes",
-            "GlobalKnownHostsFile=/dev/null",
-            &format!("UserKnownHostsFile={}", known_hosts.display()),
-        ] {
-            ssh.args(["-o", option]);
-        }
-        ssh.arg(format!("alice@{host}")).arg(words);
-        Ok(ssh)
-    }
-
-    /// Logs in, waiting for the ssh server to come up; nothing may be asked or warned of.
-    fn logs_in(&self, host: &str, known_hosts: &Path, words: &str) -> Result<String> {
-        until(Duration::from_secs(120), &format!("ssh to {host}"), || {
-            let tried = ran(&mut self.ssh(host, known_hosts, words)?)?;
-            let waits = ["refused", "timed out", "not known", "resolve", "closed"];
-            match tried.code {
-                Some(0) => {
-                    ensure!(tried.errors.is_empty(), "ssh says: {}", tried.errors);
-                    Ok(Some(tried.text))
-                }
-                _ if waits.iter().any(|wait| tried.errors.contains(wait)) => Ok(None),
-                _ => bail!("ssh {host}: {}", tried.everything()),
-            }
-        })
-    }
-}
-
-fn keygen(lab: &Lab, file: &Path) -> Result<()> {
-    let mut keygen = lab.command("ssh-keygen")?;
-    succeed(
-        keygen
-            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-            .arg(file),
-    )
-    .map(|_| ())
-}
-
 /// The type 2 record of `ssh-keygen -r` for this public key, as dig writes its data.
 fn expected_sshfp(lab: &Lab, public: &str) -> Result<String> {
     let file = lab.folder().join("host.pub");
@@ -218,7 +146,10 @@ fn why_tells_a_boot_from_its_first_packet_to_its_first_login() {
         let said = wait(settled)?;
         ensure!(said.contains("Nobody has logged in yet"), "{said}");
         person.logs_in("pc01", &known_hosts, "true")?;
-        let said = wait(&format!("person  session   alice by sshd from {PERSON}"))?;
+        let said = wait(&format!(
+            "person  session   alice by sshd from {}",
+            Person::ADDRESS
+        ))?;
         eprintln!("{said}");
         let mut rest = said.as_str();
         for want in [

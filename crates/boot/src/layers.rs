@@ -1,6 +1,6 @@
 //! What holds for one client: its own settings over those of its groups.
 
-use model::{BootChoice, Changes, Group, MacAddr, RootMode, Settings};
+use model::{BootChoice, Changes, Group, Home, MacAddr, RootMode, Settings};
 
 use crate::Site;
 
@@ -124,7 +124,12 @@ impl<'a> Layers<'a> {
         self.last(|settings| settings.autologin.as_deref())
     }
 
-    /// Whether it has this account of the configuration.
+    /// Where the homes of the server's accounts are.
+    pub fn home(&self) -> Option<Home> {
+        self.last(|settings| settings.home)
+    }
+
+    /// Whether it has this account of the configuration or the server.
     pub fn has_user(&self, name: &str) -> bool {
         self.last(|settings| settings.users.as_ref())
             .is_none_or(|users| users.iter().any(|user| user == name))

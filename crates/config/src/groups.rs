@@ -6,7 +6,8 @@ use model::{Group, MacAddr, RootMode, Settings};
 
 use crate::conflicts::Claims;
 use crate::diagnostic::{Code, Fault};
-use crate::meaning::{ClientSettings, User};
+use crate::login::{Names, home};
+use crate::meaning::ClientSettings;
 use crate::path::KeyPath;
 use crate::reader::{Reader, Spot, bare};
 use crate::text;
@@ -15,7 +16,7 @@ use crate::unknown::nearest;
 pub(crate) fn clients(
     reader: &mut Reader<'_>,
     claims: &mut Claims,
-    users: &BTreeMap<String, User>,
+    users: &Names,
 ) -> BTreeMap<MacAddr, ClientSettings> {
     let mut clients = BTreeMap::new();
     for (at, mac) in reader.names(&KeyPath::new(["clients"]), text::mac) {
@@ -42,7 +43,7 @@ pub(crate) fn clients(
 }
 
 /// In the order of the file, which is their order of rank.
-pub(crate) fn groups(reader: &mut Reader<'_>, users: &BTreeMap<String, User>) -> Vec<Group> {
+pub(crate) fn groups(reader: &mut Reader<'_>, users: &Names) -> Vec<Group> {
     let names = reader.names(&KeyPath::new(["groups"]), text::client_group);
     let mut groups = Vec::with_capacity(names.len());
     let mut includes = Vec::new();
@@ -102,7 +103,7 @@ fn include_fault(groups: &[Group], group: &Group, included: &str) -> Option<Faul
     })
 }
 
-fn settings(reader: &mut Reader<'_>, at: &KeyPath, users: &BTreeMap<String, User>) -> Settings {
+fn settings(reader: &mut Reader<'_>, at: &KeyPath, users: &Names) -> Settings {
     Settings {
         boot: reader.one(&at.child("image"), text::boot_choice),
         root: reader.word(&at.child("root"), RootMode::from_name),
@@ -114,25 +115,22 @@ fn settings(reader: &mut Reader<'_>, at: &KeyPath, users: &BTreeMap<String, User
         commands: bare(reader.many(&at.child("commands"), text::shell_command)),
         autologin: reader.one(&at.child("autologin"), text::account_name),
         users: chosen_users(reader, at, users),
+        home: home(reader, at),
     }
 }
 
-fn chosen_users(
-    reader: &mut Reader<'_>,
-    at: &KeyPath,
-    users: &BTreeMap<String, User>,
-) -> Option<Vec<String>> {
+fn chosen_users(reader: &mut Reader<'_>, at: &KeyPath, users: &Names) -> Option<Vec<String>> {
     let path = at.child("users");
     let chosen = reader.many(&path, |name| {
-        if users.contains_key(name) {
+        if users.has(name) {
             return Ok(name.to_owned());
         }
         let fault = Fault::new(
             Code::UnknownName,
             format!("there is no user `{name}`"),
-            "only accounts that have a table of their own can be chosen",
+            "accounts that have a table of their own, and those of `login.users`, can be chosen",
         );
-        Err(match nearest(name, users.keys().map(String::as_str)) {
+        Err(match nearest(name, users.iter()) {
             Some(name) => fault.help(format!("did you mean \"{name}\"?")),
             None => fault.help(format!("add [users.{name}], or leave it out")),
         })

@@ -3,6 +3,11 @@
 //! Defaults, the check for unknown keys, the conversion of environment variables, the shipped
 //! `config/netbootd.toml` and the tables of `config/README.md` all come from [`KEYS`].
 
+mod clients;
+mod people;
+
+use self::clients::CLIENTS;
+use self::people::PEOPLE;
 use crate::key::{Initial, Key, Kind};
 
 const fn key(path: &'static str, kind: Kind, initial: Initial, prose: &'static str) -> Key {
@@ -18,9 +23,28 @@ use Initial::{Unset, Value};
 use Kind::{Flag, List, Number, Text, Word};
 
 const ROOTS: Kind = Word(&["image", "tree", "ram"]);
+const HOMES: Kind = Word(&["sshfs", "machine", "nfs", "tmpfs"]);
 
 /// The keys, in the order of the file; those of one table stand together.
-pub const KEYS: &[Key] = &[
+pub const KEYS: &[Key] = &all::<{ SITE.len() + CLIENTS.len() + PEOPLE.len() + SERVICES.len() }>([
+    SITE, CLIENTS, PEOPLE, SERVICES,
+]);
+
+const fn all<const N: usize>(parts: [&[Key]; 4]) -> [Key; N] {
+    let mut keys = [SITE[0]; N];
+    let (mut part, mut taken, mut count) = (0, 0, 0);
+    while part < parts.len() {
+        if taken < parts[part].len() {
+            keys[count] = parts[part][taken];
+            (taken, count) = (taken + 1, count + 1);
+        } else {
+            (part, taken) = (part + 1, 0);
+        }
+    }
+    keys
+}
+
+const SITE: &[Key] = &[
     key(
         "state_dir",
         Text,
@@ -252,179 +276,9 @@ pub const KEYS: &[Key] = &[
         Value("[]"),
         "Files that an image may have although they hold a secret: paths or patterns.",
     ),
-    key(
-        "clients.*.hostname",
-        Text,
-        Unset("\"pc1\""),
-        "The client's name. Unset: made from its address.",
-    ),
-    key(
-        "clients.*.address",
-        Text,
-        Unset("\"192.168.67.11\""),
-        "An address kept for this client. Unset: one from the pool.",
-    ),
-    key(
-        "clients.*.image",
-        Text,
-        Unset("\"demo\""),
-        "As boot.default, for this client. Unset: what its groups say, else boot.default.",
-    ),
-    key(
-        "clients.*.root",
-        ROOTS,
-        Unset("\"ram\""),
-        "As boot.root, for this client. Unset: what its groups say, else the image's setting.",
-    ),
-    key(
-        "clients.*.overlay",
-        Text,
-        Unset("\"zram\""),
-        "As boot.overlay, for this client. Unset: what its groups say, else boot.overlay.",
-    ),
-    key(
-        "clients.*.kernel_arguments",
-        Text,
-        Unset("\"nomodeset\""),
-        "Words to add for this client.",
-    ),
-    key(
-        "clients.*.mask",
-        List,
-        Unset("[\"cups.service\"]"),
-        "Units of systemd that never start. Unset: none but those that fetch packages or look after the \
-         machine's own disks.",
-    ),
-    key(
-        "clients.*.unmask",
-        List,
-        Unset("[\"fstrim.timer\"]"),
-        "Units that start although netbootd or a setting of lower rank masks them.",
-    ),
-    key(
-        "clients.*.fstab",
-        List,
-        Unset("[\"nas:/data /data nfs ro,nofail 0 0\"]"),
-        "Lines of /etc/fstab. Unset: the image's own file stays as it is.",
-    ),
-    key(
-        "clients.*.commands",
-        List,
-        Unset("[\"modprobe nvidia-uvm\"]"),
-        "Shell commands that root runs at the end of the boot, in order.",
-    ),
-    key(
-        "clients.*.autologin",
-        Text,
-        Unset("\"alice\""),
-        "The account that the screen and the serial console are logged in as. Unset: they ask.",
-    ),
-    key(
-        "clients.*.users",
-        List,
-        Unset("[\"alice\"]"),
-        "Which of the users this client has. Unset: all.",
-    ),
-    key(
-        "groups.*.members",
-        List,
-        Unset("[\"pc-gpu*\", \"52:54:*\"]"),
-        "Who belongs to it: host names or MAC addresses, with `*` for any text and `?` for one character. \
-         Unset: nobody; other groups may include it.",
-    ),
-    key(
-        "groups.*.include",
-        List,
-        Unset("[]"),
-        "Groups whose settings these clients have too.",
-    ),
-    key(
-        "groups.*.image",
-        Text,
-        Unset("\"demo\""),
-        "As boot.default, for these clients. Unset: boot.default.",
-    ),
-    key(
-        "groups.*.root",
-        ROOTS,
-        Unset("\"ram\""),
-        "As boot.root, for these clients. Unset: the image's setting.",
-    ),
-    key(
-        "groups.*.overlay",
-        Text,
-        Unset("\"zram\""),
-        "As boot.overlay, for these clients. Unset: boot.overlay.",
-    ),
-    key(
-        "groups.*.kernel_arguments",
-        Text,
-        Unset("\"nomodeset\""),
-        "Words to add for these clients.",
-    ),
-    key(
-        "groups.*.mask",
-        List,
-        Unset("[\"cups.service\"]"),
-        "Units of systemd that never start. Unset: none but those that fetch packages or look after the \
-         machine's own disks.",
-    ),
-    key(
-        "groups.*.unmask",
-        List,
-        Unset("[\"fstrim.timer\"]"),
-        "Units that start although netbootd or a setting of lower rank masks them.",
-    ),
-    key(
-        "groups.*.fstab",
-        List,
-        Unset("[\"nas:/data /data nfs ro,nofail 0 0\"]"),
-        "Lines of /etc/fstab. Unset: the image's own file stays as it is.",
-    ),
-    key(
-        "groups.*.commands",
-        List,
-        Unset("[\"modprobe nvidia-uvm\"]"),
-        "Shell commands that root runs at the end of the boot, in order.",
-    ),
-    key(
-        "groups.*.autologin",
-        Text,
-        Unset("\"alice\""),
-        "The account that the screen and the serial console are logged in as. Unset: they ask.",
-    ),
-    key(
-        "groups.*.users",
-        List,
-        Unset("[\"alice\"]"),
-        "Which of the users these clients have. Unset: all.",
-    ),
-    key(
-        "users.*.ssh_keys",
-        List,
-        Unset(
-            "[\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDw7E7rCYrSDNBtLCYePy8wDS2pBCLQXTzPRlXxLfUrz alice@desk\"]",
-        ),
-        "Public keys that may log in: lines of ~/.ssh/id_ed25519.pub.",
-    ),
-    key(
-        "users.*.uid",
-        Number,
-        Unset("2000"),
-        "The account's number, the one that its files on a file server have. Unset: the first free one from 1000 on.",
-    ),
-    key(
-        "users.*.groups",
-        List,
-        Unset("[\"sudo\"]"),
-        "Further groups of the account. Unset: none.",
-    ),
-    key(
-        "users.*.shell",
-        Text,
-        Unset("\"/bin/bash\""),
-        "Login shell. Unset: /bin/bash if the image has it, else /bin/sh.",
-    ),
+];
+
+const SERVICES: &[Key] = &[
     key(
         "http.port",
         Number,

@@ -22,6 +22,7 @@ mod keys;
 mod layers;
 mod live;
 mod loaded;
+mod login;
 mod lower;
 mod meaning;
 mod path;
@@ -39,7 +40,7 @@ pub use live::Network;
 pub use loaded::{LoadOptions, Loaded, Setting, load, load_text};
 pub use meaning::{
     Boot, ClientSettings, Config, Dns, ExportedFolder, Http, ImageSettings, Interface, KEEP,
-    Loaders, Log, LogFormat, Mode, Nfs, Scrub, Subnet, Tftp, User,
+    Loaders, Log, LogFormat, Login, Mode, Nfs, Scrub, Subnet, Tftp, User,
 };
 pub use path::KeyPath;
 pub use reference::{code_table, default_file, key_tables};

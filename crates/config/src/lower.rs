@@ -10,6 +10,7 @@ use model::RootMode;
 use crate::conflicts::{Claims, Pool};
 use crate::diagnostic::{Code, Fault};
 use crate::groups;
+use crate::login::{self, Names};
 use crate::meaning::{
     Boot, Config, Dns, ExportedFolder, Http, ImageSettings, Interface, Loaders, Log, LogFormat,
     Mode, Nfs, Scrub, Subnet, Tftp, User,
@@ -23,6 +24,8 @@ pub(crate) fn lower(reader: &mut Reader<'_>) -> Config {
     let top = KeyPath::default();
     let mut claims = Claims::default();
     let users = users(reader, &mut claims);
+    let login = login::login(reader);
+    let names = Names::new(&users, &login);
     let config = Config {
         state_dir: path_or(reader, &top.child("state_dir"), "/var/lib/netbootd"),
         control_socket: path_or(
@@ -39,9 +42,10 @@ pub(crate) fn lower(reader: &mut Reader<'_>) -> Config {
         loaders: loaders(reader),
         images: images(reader),
         scrub: scrub(reader),
-        clients: groups::clients(reader, &mut claims, &users),
-        groups: groups::groups(reader, &users),
+        clients: groups::clients(reader, &mut claims, &names),
+        groups: groups::groups(reader, &names),
         users,
+        login,
         http: Http {
             port: reader.port(&KeyPath::new(["http", "port"])),
         },

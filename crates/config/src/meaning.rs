@@ -5,7 +5,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use model::{BootChoice, Changes, Group, ImageName, MacAddr, NamePattern, RootMode, Settings};
+use model::{
+    BootChoice, Changes, Group, Home, ImageName, MacAddr, NamePattern, RootMode, Settings,
+};
 
 /// A whole configuration. [`Config::default`] is what an empty file means.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +41,8 @@ pub struct Config {
     pub groups: Vec<Group>,
     /// `[users.*]`; no two have the same uid.
     pub users: BTreeMap<String, User>,
+    /// `[login]`
+    pub login: Login,
     /// `[http]`
     pub http: Http,
     /// `[tftp]`
@@ -227,6 +231,21 @@ pub struct User {
     pub groups: Vec<String>,
     /// Absolute path of the login shell.
     pub shell: Option<String>,
+}
+
+/// The server's own people on its clients.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Login {
+    /// Names of accounts; of groups with `@` in front.
+    pub users: Vec<String>,
+    /// Where their homes are, unless a group or a client says otherwise.
+    pub home: Home,
+    /// Whose ssh server checks passwords and has the homes; `None`: this machine.
+    pub server: Option<Ipv4Addr>,
+    /// Its public host keys; empty: those of this machine.
+    pub host_keys: Vec<String>,
+    /// `HOST:FOLDER` that the homes are in, for [`Home::Nfs`].
+    pub nfs: Option<String>,
 }
 
 /// HTTP.

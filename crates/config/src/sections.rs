@@ -56,6 +56,12 @@ pub const SECTIONS: &[Section] = &[
         "users.alice",
         "An account that every client has.",
     ),
+    section(
+        "login",
+        "login",
+        "This server's own people on the clients: their accounts, with the numbers they have here; their passwords, \
+         which are checked here over ssh; and their homes.",
+    ),
     section("http", "http", "Loaders, kernels and images over HTTP."),
     section(
         "tftp",

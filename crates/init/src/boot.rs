@@ -15,7 +15,7 @@ use crate::host_key::{self, HostKey};
 use crate::modules::Modules;
 use crate::report::Reporter;
 use crate::retry::until_done;
-use crate::{client, console, mount, network, overlay, say, switch_root};
+use crate::{client, console, mount, network, overlay, pam, say, switch_root};
 
 /// How long a message about a boot that cannot go on stays before the machine restarts.
 const LAST_WORDS: Duration = Duration::from_secs(60);
@@ -151,6 +151,7 @@ fn finish(
         .inspect_err(told(Stage::Switched))?;
     key.finish();
     host_key::certify(arguments, &root);
+    pam::prepare(&root);
     Ok(root)
 }
 

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use model::BootArguments;
 
-use crate::{lease, running};
+use crate::{lease, login, running};
 
 /// Below the new root, until it is `/`.
 const FOLDER: &str = "run/netbootd";
@@ -25,6 +25,8 @@ Usage: client running   tell the server that this machine has come up, what of i
                         and the first login
        client lease     keep renewing the lease of this machine's address
        client status    show what this machine was booted from
+       client login     check a password for PAM, and mount the home
+       client logout N  unmount the home of the account with this number
 ";
 
 /// Leaves the client program and its files in `/run`.
@@ -85,6 +87,8 @@ pub(crate) fn run(words: &[String]) -> ExitCode {
             .and_then(|arguments| lease::keep(&arguments))
             .map(|never| match never {}),
         Some("status") => status(),
+        Some("login") => return login::run(),
+        Some("logout") => login::logout(words.get(1).map_or("", String::as_str)),
         Some("help" | "--help" | "-h") => {
             print!("{USAGE}");
             Ok(())

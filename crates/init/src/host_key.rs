@@ -11,18 +11,15 @@ use std::time::Duration;
 
 use model::{BootArguments, HostKeyRequest};
 
-use crate::cpio::{Entry, Kind};
 use crate::http::{self, Patience};
-use crate::{console, say, unpack};
+use crate::unpack::small_text;
+use crate::{console, say, sshd, unpack};
 
 /// The kind of key that every ssh client of the last ten years knows. One is enough, and each
 /// more would cost a boot as long.
 const KEY: &str = "etc/ssh/ssh_host_ed25519_key";
 const CERTIFICATE: &str = "etc/ssh/ssh_host_ed25519_key-cert.pub";
 const KNOWN_HOSTS: &str = "etc/ssh/ssh_known_hosts";
-const DROP_IN: &str = "etc/ssh/sshd_config.d/10-netbootd.conf";
-/// The server's configuration, and where distributions that keep `/etc` empty have theirs.
-const CONFIG: [&str; 2] = ["etc/ssh/sshd_config", "usr/etc/ssh/sshd_config"];
 
 const PATIENCE: Patience = Patience {
     connect: Duration::from_secs(2),
@@ -31,8 +28,6 @@ const PATIENCE: Patience = Patience {
 const TRIES: u32 = 3;
 /// Longest answer in bytes: a certificate, and a line with the names of a room.
 const MAX_ANSWER: usize = 256 * 1024;
-/// Longest file of the image that is looked at, in bytes.
-const MAX_FILE: u64 = 1 << 20;
 
 /// An ssh host key being made.
 pub(crate) struct HostKey(Option<Child>);
@@ -92,7 +87,7 @@ fn keygen_command(root: &Path) -> Command {
 /// Has the server sign the host key that is there, made now or brought by the overlay, and tells the
 /// image's ssh server. Without it the machine boots all the same, and ssh asks whether to trust it.
 pub(crate) fn certify(arguments: &BootArguments, root: &Path) {
-    let Some(key) = text(root, &format!("{KEY}.pub")) else {
+    let Some(key) = small_text(root, &format!("{KEY}.pub")) else {
         return;
     };
     let done = ask(arguments, key).and_then(|answer| install(root, &answer));
@@ -139,46 +134,13 @@ fn install(root: &Path, answer: &str) -> Result<(), String> {
     let mut files = vec![(CERTIFICATE, format!("{certificate}\n"))];
     if let Some(line) = lines.next() {
         // So that the clients trust each other as whoever installed the line trusts them.
-        let known = text(root, KNOWN_HOSTS).unwrap_or_default();
+        let known = small_text(root, KNOWN_HOSTS).unwrap_or_default();
         files.push((KNOWN_HOSTS, with_line(known, line)));
     }
-    let directive = format!("HostCertificate /{CERTIFICATE}\n");
-    let config = CONFIG
-        .into_iter()
-        .find_map(|path| Some((path, text(root, path)?)));
-    match config {
-        // In front: behind a Match block it would belong to that, and the server would not start.
-        Some((path, config)) if !reads_drop_ins(&config) => {
-            files.push((path, format!("{directive}{config}")));
-        }
-        _ => files.push((DROP_IN, directive)),
-    }
-    let entry = |(path, text): &(&str, String)| -> Result<(), String> {
-        let entry = Entry {
-            path: (*path).to_owned(),
-            kind: Kind::File(text.as_bytes()),
-            mode: 0o644,
-            uid: 0,
-            gid: 0,
-            mtime: 0,
-        };
-        unpack::into_root(root, &[entry])
-    };
-    files.iter().try_for_each(entry)
-}
-
-/// Whether an sshd_config(5) reads the files of `sshd_config.d`, for all connections.
-fn reads_drop_ins(config: &str) -> bool {
-    let lines = config.lines().map(|line| {
-        let mut words = line.trim().splitn(2, [' ', '\t', '=']);
-        let keyword = words.next().unwrap_or_default().to_ascii_lowercase();
-        (keyword, words.next().unwrap_or_default())
-    });
-    lines
-        .take_while(|(keyword, _)| keyword != "match")
-        .any(|(keyword, value)| {
-            keyword == "include" && value.contains("/etc/ssh/sshd_config.d/*.conf")
-        })
+    files
+        .iter()
+        .try_for_each(|(path, text)| unpack::text(root, path, text))?;
+    sshd::tell(root, &format!("HostCertificate /{CERTIFICATE}\n"))
 }
 
 fn with_line(mut text: String, line: &str) -> String {
@@ -192,30 +154,14 @@ fn with_line(mut text: String, line: &str) -> String {
     text
 }
 
-/// A small file of the new root, with symbolic links followed as they will be after the switch.
-fn text(root: &Path, path: &str) -> Option<String> {
-    unpack::read(root, path, MAX_FILE)
-        .inspect_err(|error| {
-            if error.kind() != std::io::ErrorKind::NotFound {
-                say!("/{path}: {error}");
-            }
-        })
-        .ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const CERT: &str = "ssh-ed25519-cert-v01@openssh.com AAAA pc1";
 
-    fn installed(config: Option<&str>) -> tempfile::TempDir {
+    fn installed() -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
-        let folder = root.path().join("etc/ssh");
-        fs::create_dir_all(&folder).unwrap();
-        if let Some(config) = config {
-            fs::write(folder.join("sshd_config"), config).unwrap();
-        }
         install(root.path(), &format!("{CERT}\n@cert-authority * key\n")).unwrap();
         root
     }
@@ -224,30 +170,14 @@ mod tests {
         fs::read_to_string(root.path().join(path)).ok()
     }
 
-    const DIRECTIVE: &str = "HostCertificate /etc/ssh/ssh_host_ed25519_key-cert.pub\n";
-
     #[test]
-    fn the_ssh_server_is_told_of_its_certificate() {
-        let config = "# x\nInclude /etc/ssh/sshd_config.d/*.conf\nMatch User bob\n";
-        let root = installed(Some(config));
-        assert_eq!(read(&root, DROP_IN).as_deref(), Some(DIRECTIVE));
-        assert_eq!(read(&root, CONFIG[0]).as_deref(), Some(config));
+    fn the_certificate_and_what_trusts_others_are_installed() {
+        let root = installed();
         assert_eq!(read(&root, CERTIFICATE), Some(format!("{CERT}\n")));
         let known = read(&root, KNOWN_HOSTS);
         assert_eq!(known.as_deref(), Some("@cert-authority * key\n"));
-    }
-
-    #[test]
-    fn a_configuration_without_drop_ins_gets_the_line_in_front() {
-        for config in [
-            "Port 22\nMatch User bob\n",
-            "#Include /etc/ssh/sshd_config.d/*.conf\n",
-            "Match all\nInclude /etc/ssh/sshd_config.d/*.conf\n",
-        ] {
-            let root = installed(Some(config));
-            assert_eq!(read(&root, CONFIG[0]), Some(format!("{DIRECTIVE}{config}")));
-            assert_eq!(read(&root, DROP_IN), None);
-        }
+        let told = read(&root, "etc/ssh/sshd_config.d/10-netbootd.conf").unwrap();
+        assert!(told.starts_with("HostCertificate /etc/ssh/"), "{told}");
     }
 
     #[test]

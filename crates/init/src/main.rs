@@ -23,15 +23,19 @@ mod download;
 mod host_key;
 mod http;
 mod lease;
+mod login;
 mod loop_device;
 mod modules;
 mod mount;
 mod netlink;
 mod network;
 mod overlay;
+mod pam;
+mod people;
 mod report;
 mod retry;
 mod running;
+mod sshd;
 mod switch_root;
 mod sys;
 mod uevent;
@@ -45,6 +49,13 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     if std::process::id() == 1 {
         boot::run();
+    }
+    if let Some(told) = login::askpass() {
+        return if told.is_ok() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        };
     }
     let words: Vec<OsString> = std::env::args_os().skip(1).collect();
     if let [face, root, program, arguments @ ..] = words.as_slice()

@@ -13,6 +13,7 @@ use rustix::fs::{AtFlags, Gid, Mode, OFlags, ResolveFlags, Timespec, Timestamps,
 use rustix::io::Errno;
 
 use crate::cpio::{Entry, Kind};
+use crate::say;
 
 /// Writes every entry below `root`, in order; what is in the way of a file or link is replaced.
 /// The error says at which entry.
@@ -38,6 +39,33 @@ pub(crate) fn read(root: &Path, path: &str, max: u64) -> io::Result<String> {
         return Err(io::Error::other("it is too long"));
     }
     Ok(text)
+}
+
+/// Longest file of the image that is looked at, in bytes.
+const MAX_FILE: u64 = 1 << 20;
+
+/// A small file of the new root, with symbolic links followed as they will be after the switch.
+pub(crate) fn small_text(root: &Path, path: &str) -> Option<String> {
+    read(root, path, MAX_FILE)
+        .inspect_err(|error| {
+            if error.kind() != io::ErrorKind::NotFound {
+                say!("/{path}: {error}");
+            }
+        })
+        .ok()
+}
+
+/// Writes one text file for anybody to read below `root`.
+pub(crate) fn text(root: &Path, path: &str, text: &str) -> Result<(), String> {
+    let entry = Entry {
+        path: path.to_owned(),
+        kind: Kind::File(text.as_bytes()),
+        mode: 0o644,
+        uid: 0,
+        gid: 0,
+        mtime: 0,
+    };
+    into_root(root, &[entry])
 }
 
 fn write(root: &OwnedFd, entry: &Entry<'_>) -> io::Result<()> {

@@ -30,5 +30,5 @@ pub use name::{GenerationId, ImageName, ParseGenerationError, ParseImageNameErro
 pub use name_pattern::{NamePattern, ParseNamePatternError};
 pub use pci::{NotPci, PciId};
 pub use report::{Report, ReportError};
-pub use settings::{Group, ParsePatternError, Pattern, Settings};
+pub use settings::{Group, Home, ParsePatternError, Pattern, Settings};
 pub use stage::Stage;

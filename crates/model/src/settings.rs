@@ -26,8 +26,46 @@ pub struct Settings {
     pub commands: Vec<String>,
     /// The account that the console is logged in as; empty: nobody.
     pub autologin: Option<String>,
-    /// The accounts of the configuration that it has; `None`: all.
+    /// The accounts of the configuration and of the server that it has; `None`: all.
     pub users: Option<Vec<String>>,
+    /// Where the homes of the server's accounts are.
+    pub home: Option<Home>,
+}
+
+/// Where a client has the homes of the server's accounts from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Home {
+    /// From the server by sshfs, from a login with the person's password on to the last logout.
+    #[default]
+    Sshfs,
+    /// From the server by sshfs, whenever somebody looks into them, by a certificate of the machine.
+    Machine,
+    /// From an NFS server, whenever somebody looks into them.
+    Nfs,
+    /// In the client's memory, new at each boot.
+    Tmpfs,
+}
+
+impl Home {
+    /// Each with its name.
+    const NAMES: [(Self, &'static str); 4] = [
+        (Self::Sshfs, "sshfs"),
+        (Self::Machine, "machine"),
+        (Self::Nfs, "nfs"),
+        (Self::Tmpfs, "tmpfs"),
+    ];
+
+    /// Its name in the configuration.
+    pub fn as_str(self) -> &'static str {
+        let found = Self::NAMES.iter().find(|(home, _)| *home == self);
+        found.map_or("", |(_, name)| name)
+    }
+
+    /// The one of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let found = Self::NAMES.iter().find(|(_, known)| *known == name);
+        found.map(|(home, _)| *home)
+    }
 }
 
 /// Several clients that something is said of together.

@@ -190,6 +190,13 @@ impl Daemon {
         }
     }
 
+    /// Our address as a client at `client` reaches it; `None` behind a relay.
+    pub fn address_for(&self, client: Ipv4Addr) -> Option<Ipv4Addr> {
+        let links = self.links.load();
+        let on_link = links.iter().find(|served| served.has(client));
+        on_link.map(|served| served.link.address)
+    }
+
     /// Whether nothing speaks against `client` being at `address`. On a link that we serve, the kernel
     /// has just exchanged packets with that address and knows whose card answers; behind a relay only
     /// the boot token speaks for a client.

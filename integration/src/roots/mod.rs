@@ -39,6 +39,8 @@ const FULL: &[&str] = &[
     "dbus",
     "libpam-systemd",
     "openssh-server",
+    // Homes on the server.
+    "sshfs",
     "linux-image-amd64",
     "iproute2",
     "kmod",

@@ -1,16 +1,19 @@
 //! People's accounts, beside those of the image.
 
 use super::entries::Entries;
+use super::login::{People, ServerAccount, keys_file, passwd_line};
 use super::{OverlayContext, OverlayKind};
 
 /// Accounts are added to the image's own. Their password field is `*`, so that they log in by key
 /// and never by password, and need no line in the shadow file, which is never served.
 pub(super) fn users(entries: &mut Entries, context: &OverlayContext<'_>) -> Accounts {
     let (mut passwd, mut group) = (lines(context.passwd), lines(context.group));
-    let mut changed = false;
+    let mut changed = server_people(&mut passwd, &mut group, context);
     // An account has the same number on every client of an image: numbers go to all accounts, also to
     // those that this client has not, and nobody is given one that the configuration gives to another.
     let mut numbers: Vec<u32> = context.users.iter().filter_map(|user| user.uid).collect();
+    let groups = context.login.iter().flat_map(|login| &login.people.groups);
+    numbers.extend(groups.map(|group| group.gid));
     for user in context.users {
         let known = field(&passwd, &user.name, 5).map(|home| {
             let number = |n| field(&passwd, &user.name, n).and_then(|text| text.parse().ok());
@@ -57,6 +60,13 @@ pub(super) fn users(entries: &mut Entries, context: &OverlayContext<'_>) -> Acco
             .iter()
             .map(|key| format!("{}\n", key.trim()))
             .collect::<String>();
+        let people = context.login.as_ref().map(|login| login.people);
+        let on_server = |people: &People| people.accounts.iter().any(|it| it.name == user.name);
+        if people.is_some_and(on_server) {
+            // The home may be mounted later, and then covers what is here.
+            entries.file(&keys_file(&user.name), keys);
+            continue;
+        }
         let path = format!("{home}/.ssh/authorized_keys");
         entries.owned(&path, OverlayKind::File(keys.into()), 0o600, uid, gid);
     }
@@ -65,6 +75,44 @@ pub(super) fn users(entries: &mut Entries, context: &OverlayContext<'_>) -> Acco
         entries.file("etc/group", group.join("\n") + "\n");
     }
     Accounts(passwd)
+}
+
+/// Puts the server's people with their numbers in the place of accounts and groups that have their
+/// names. Says whether there are any.
+fn server_people(
+    passwd: &mut Vec<String>,
+    group: &mut Vec<String>,
+    context: &OverlayContext<'_>,
+) -> bool {
+    let Some(login) = &context.login else {
+        return false;
+    };
+    let put = |lines: &mut Vec<String>, name: &str, line: String| {
+        lines.retain(|old| old.split(':').next() != Some(name));
+        lines.push(line);
+    };
+    let accounts: Vec<&ServerAccount> = login.accounts(context).collect();
+    for account in &accounts {
+        put(passwd, &account.name, passwd_line(account));
+    }
+    for it in login.people.groups.iter().filter(|_| !accounts.is_empty()) {
+        let members = it
+            .members
+            .iter()
+            .filter(|name| context.layers.has_user(name));
+        let members: Vec<&str> = members.map(String::as_str).collect();
+        let line = format!("{}:x:{}:{}", it.name, it.gid, members.join(","));
+        // A group of the system keeps its number, which files of the image have.
+        match field(group, &it.name, 2).and_then(|gid| gid.parse::<u32>().ok()) {
+            Some(gid) if gid != it.gid && gid < 1000 => {
+                members
+                    .iter()
+                    .for_each(|name| _ = join_group(group, &it.name, name));
+            }
+            _ => put(group, &it.name, line),
+        }
+    }
+    !accounts.is_empty()
 }
 
 /// The lines of the client's `/etc/passwd`.

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod entries;
+mod login;
 mod network;
 mod units;
 
@@ -13,6 +14,7 @@ use std::net::Ipv4Addr;
 use model::MacAddr;
 
 use self::entries::Entries;
+pub use self::login::{Login, People, ServerAccount, ServerGroup};
 use crate::Layers;
 
 /// One entry of the overlay.
@@ -71,6 +73,8 @@ pub struct OverlayContext<'a> {
     pub machine_id: &'a str,
     /// Who may log in.
     pub users: &'a [User],
+    /// The server's own people, if clients have any.
+    pub login: Option<Login<'a>>,
     /// The image's `/etc/passwd`.
     pub passwd: &'a str,
     /// The image's `/etc/group`.
@@ -122,6 +126,7 @@ pub fn render(context: &OverlayContext<'_>) -> Vec<OverlayEntry> {
     if !fstab.is_empty() {
         entries.file("etc/fstab", fstab.join("\n") + "\n");
     }
+    login::files(&mut entries, context);
     let accounts = accounts::users(&mut entries, context);
     for file in &context.files {
         let mut file = file.clone();
@@ -167,6 +172,7 @@ mod tests {
             dns: const { &[Ipv4Addr::new(192, 168, 67, 1)] },
             machine_id: "0123",
             users,
+            login: None,
             passwd: PASSWD,
             group: GROUP,
             has_bash: true,
@@ -296,6 +302,61 @@ mod tests {
             text(&entries, "etc/passwd")
                 .unwrap()
                 .starts_with(PASSWD.trim_end())
+        );
+    }
+
+    #[test]
+    fn the_servers_people_have_their_numbers_and_homes_and_no_password_hash() {
+        let passwd = "bob:x:4212:50::/srv/bob:/bin/zsh\n";
+        let people = People::choose(passwd, "staff:x:50:\n", &["bob".into()]);
+        let site = site(Settings {
+            users: Some(vec!["bob".into()]),
+            ..Settings::default()
+        });
+        let users = [user("alice"), user("bob")];
+        let host_keys = ["ssh-ed25519 AAAA".to_owned()];
+        let mut context = context(&users, &site);
+        context.login = Some(Login {
+            people: &people,
+            server: "192.168.67.1".into(),
+            host_keys: &host_keys,
+            home: model::Home::Sshfs,
+            nfs: None,
+        });
+        let entries = render(&context);
+        let account = "bob:*:4212:50::/srv/bob:/bin/zsh\n";
+        let passwd = text(&entries, "etc/passwd").unwrap();
+        assert_eq!(
+            passwd,
+            format!("root:x:0:0:root:/root:/bin/bash\n{account}")
+        );
+        assert!(
+            text(&entries, "etc/group")
+                .unwrap()
+                .contains("staff:x:50:\n")
+        );
+        assert_eq!(text(&entries, "etc/netbootd/users"), Some(account));
+        let keys = text(&entries, "etc/netbootd/keys/bob");
+        assert_eq!(keys, Some("ssh-ed25519 AAAA a@b\n"));
+        let known = text(&entries, "etc/netbootd/known_hosts");
+        assert_eq!(known, Some("netbootd ssh-ed25519 AAAA\n"));
+        let home = entries
+            .iter()
+            .find(|entry| entry.path == "srv/bob")
+            .unwrap();
+        assert_eq!((home.uid, home.gid), (4212, 50));
+
+        // A client that has none of them is told nothing of them.
+        let site = self::site(Settings {
+            users: Some(Vec::new()),
+            ..Settings::default()
+        });
+        context.layers = site.layers(PC);
+        let entries = render(&context);
+        assert!(
+            !entries
+                .iter()
+                .any(|entry| entry.path.starts_with("etc/netbootd"))
         );
     }
 

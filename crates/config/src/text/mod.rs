@@ -11,7 +11,7 @@ pub(crate) use address::{address, hosts_of, ip_address, mask, network, pool};
 pub(crate) use kernel::kernel_arguments;
 pub(crate) use name::{
     account_name, boot_choice, client_group, dns_name, domain, export, file_name, group, hostname,
-    image, interface, mac, name_pattern, path, pattern, shell, user,
+    image, interface, mac, name_pattern, nfs_folder, path, pattern, server_user, shell, user,
 };
 pub(crate) use ssh_key::ssh_key;
 pub(crate) use system::{changes, fstab_line, member, shell_command, unit};

@@ -229,6 +229,32 @@ pub(crate) fn account_name(text: &str) -> Result<String, Fault> {
     account(text, "user")
 }
 
+/// An account of the server, or a group of them with `@` in front.
+pub(crate) fn server_user(text: &str) -> Result<String, Fault> {
+    match text.strip_prefix('@') {
+        Some(name) => account(name, "group").map(|_| text.to_owned()),
+        None => user(text),
+    }
+}
+
+/// A folder of an NFS server, `HOST:FOLDER`.
+pub(crate) fn nfs_folder(text: &str) -> Result<String, Fault> {
+    let clean = |c: char| !c.is_whitespace() && !c.is_control();
+    match text.split_once(':') {
+        Some((host, folder))
+            if !host.is_empty() && folder.starts_with('/') && text.chars().all(clean) =>
+        {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        _ => Err(Fault::new(
+            Code::BadPath,
+            format!("`{}` is no folder of an NFS server", short(text)),
+            "it is the server's name or address, a colon, and an absolute path without spaces",
+        )
+        .help("write \"nas:/home\", for example, instead")),
+    }
+}
+
 /// The name of a group of clients.
 pub(crate) fn client_group(text: &str) -> Result<String, Fault> {
     hostname(text).map_err(|_| {

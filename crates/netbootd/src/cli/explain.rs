@@ -97,7 +97,7 @@ fn shown(names: &[&str]) -> String {
 }
 
 /// The keys that more than one table can set; of those marked, the last one counts.
-const KEYS: [(&str, bool); 10] = [
+const KEYS: [(&str, bool); 11] = [
     ("image", true),
     ("root", true),
     ("overlay", true),
@@ -108,6 +108,7 @@ const KEYS: [(&str, bool); 10] = [
     ("commands", false),
     ("autologin", true),
     ("users", true),
+    ("home", true),
 ];
 
 fn settings(loaded: &Loaded, layers: &Layers<'_>, client: MacAddr) {
@@ -126,6 +127,7 @@ fn settings(loaded: &Loaded, layers: &Layers<'_>, client: MacAddr) {
         let own = match key {
             "image" => Some(KeyPath::new(["boot", "default"])),
             "root" | "overlay" | "kernel_arguments" => Some(KeyPath::new(["boot", key])),
+            "home" => Some(KeyPath::new(["login", "home"])),
             _ => None,
         };
         let mut paths: Vec<KeyPath> = own.into_iter().collect();

@@ -194,7 +194,7 @@ const NEVER: &[(&str, Fate, &str)] = &[
     (
         "SSHFS",
         Left,
-        "nothing mounts homes at login; a line in fstab mounts them at boot",
+        "`login.home` says where homes are: sshfs from a login with a password on, unless it says otherwise",
     ),
     (
         "MULTISEAT",
@@ -229,17 +229,17 @@ const NEVER: &[(&str, Fate, &str)] = &[
     (
         "PAM_AUTH_TYPE",
         Left,
-        "nobody logs in with the server's passwords; [users.NAME] has ssh_keys, and PAM files may stand in {overlay}/etc/pam.d",
+        "those of `login.users` log in with the server's passwords, which only the server checks; other PAM files may stand in {overlay}/etc/pam.d",
     ),
     (
         "SSH_SERVER",
         Left,
-        "no login asks the server over ssh; [users.NAME] has ssh_keys",
+        "`login.server`, with its `login.host_keys`, is whom a login asks over ssh",
     ),
     (
         "SSH_OPTIONS",
         Left,
-        "no login asks the server over ssh; options of ssh may stand in {overlay}/etc/ssh/ssh_config.d/50-site.conf",
+        "{overlay}/etc/netbootd/ssh_config takes the place of what a login asks the server with",
     ),
     (
         "PRE_*",
@@ -249,7 +249,7 @@ const NEVER: &[(&str, Fate, &str)] = &[
     (
         "PWMERGE_*",
         Left,
-        "no accounts of the server are merged into clients; [users.NAME] makes them, and `users` of a group or client says which it has",
+        "`login.users` says whose accounts of the server clients have; `users` of a group or client says which of them it has",
     ),
     (
         "REMOTEAPPS",

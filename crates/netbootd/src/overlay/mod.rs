@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use boot::Site;
-use boot::overlay::{OverlayContext, OverlayEntry, OverlayKind, User};
+use boot::overlay::{OverlayContext, OverlayEntry, OverlayKind};
 use config::Config;
 use image::cpio;
 use model::{GenerationId, ImageName, MacAddr};
@@ -20,6 +20,7 @@ pub use self::folder::Files;
 use self::template::Facts;
 use crate::daemon::Daemon;
 use crate::images::Generation;
+use crate::people::{self, Here};
 
 /// The newc archive for `client`, made now. `dns` is the server that its lease named.
 pub fn render(daemon: &Daemon, client: MacAddr, dns: Option<Ipv4Addr>) -> anyhow::Result<Vec<u8>> {
@@ -53,18 +54,11 @@ pub fn render(daemon: &Daemon, client: MacAddr, dns: Option<Ipv4Addr>) -> anyhow
     let dns = address
         .map(|address| daemon.dns_for(address, dns))
         .unwrap_or_default();
-    let users: Vec<User> = daemon
-        .config
-        .users
-        .iter()
-        .map(|(name, user)| User {
-            name: name.clone(),
-            ssh_keys: user.ssh_keys.clone(),
-            uid: user.uid,
-            groups: user.groups.clone(),
-            shell: user.shell.clone(),
-        })
-        .collect();
+    let here = Here::read(daemon, address);
+    for problem in here.iter().flat_map(|here| &here.problems) {
+        warn!(%client, "of the server's people: {problem}");
+    }
+    let users = people::users(&daemon.config, here.as_ref());
     let context = OverlayContext {
         mac: client,
         hostname: &hostname,
@@ -72,6 +66,7 @@ pub fn render(daemon: &Daemon, client: MacAddr, dns: Option<Ipv4Addr>) -> anyhow
         dns: &dns,
         machine_id: &daemon.site_key.machine_id(client),
         users: &users,
+        login: here.as_ref().map(|here| here.login(&daemon.config)),
         passwd: &text_of(generation, "etc/passwd")?,
         group: &text_of(generation, "etc/group")?,
         has_bash: exists(&generation.root.archive, "bin/bash"),

@@ -1,0 +1,146 @@
+//! The server's own people, as `/etc/passwd` and `/etc/group` have them when a client asks.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::{fs, io};
+
+use boot::overlay::{Login, People, User};
+use config::Config;
+
+use crate::daemon::Daemon;
+
+/// Where the public host keys of this machine are.
+const SSH: &str = "/etc/ssh";
+
+/// What is read of this machine for one client's overlay.
+#[derive(Debug)]
+pub struct Here {
+    people: People,
+    host_keys: Vec<String>,
+    server: String,
+    /// What is not had of them, and why.
+    pub problems: Vec<String>,
+}
+
+impl Here {
+    /// Reads it for a client at `address`; `None` where clients have nobody of the server's.
+    pub fn read(daemon: &Daemon, address: Option<Ipv4Addr>) -> Option<Self> {
+        let ours = address.and_then(|address| daemon.address_for(address));
+        Self::new(&daemon.config, ours)
+    }
+
+    fn new(config: &Config, ours: Option<Ipv4Addr>) -> Option<Self> {
+        let login = &config.login;
+        if login.users.is_empty() {
+            return None;
+        }
+        let mut problems = Vec::new();
+        let mut text = |path: &str| {
+            fs::read_to_string(path).unwrap_or_else(|error| {
+                problems.push(format!("{path}: {error}"));
+                String::new()
+            })
+        };
+        let (passwd, group) = (text("/etc/passwd"), text("/etc/group"));
+        let mut people = People::choose(&passwd, &group, &login.users);
+        problems.append(&mut people.problems);
+        let host_keys = match login.host_keys.as_slice() {
+            [] => public_host_keys(Path::new(SSH)).unwrap_or_else(|error| {
+                problems.push(format!("{SSH}: {error}"));
+                Vec::new()
+            }),
+            keys => keys.to_vec(),
+        };
+        if host_keys.is_empty() {
+            let why = "no ssh_host_*_key.pub: nobody's password can be checked. Is openssh-server installed here?";
+            problems.push(format!("{SSH}: {why}"));
+        }
+        let server = login.server.or(ours).map(|server| server.to_string());
+        if server.is_none() {
+            problems.push("which of this machine's addresses the client reaches is not known; set `login.server`".to_owned());
+        }
+        Some(Self {
+            people,
+            host_keys,
+            server: server.unwrap_or_default(),
+            problems,
+        })
+    }
+
+    /// For the overlay.
+    pub fn login<'a>(&'a self, config: &'a Config) -> Login<'a> {
+        Login {
+            people: &self.people,
+            server: self.server.clone(),
+            host_keys: &self.host_keys,
+            home: config.login.home,
+            nfs: config.login.nfs.as_deref(),
+        }
+    }
+}
+
+/// Everybody who is to be on clients: of the configuration, and of this machine.
+pub fn users(config: &Config, here: Option<&Here>) -> Vec<User> {
+    let accounts = here.map_or(&[][..], |here| &here.people.accounts);
+    let names = accounts.iter().map(|account| &account.name);
+    let names: BTreeSet<&String> = names.chain(config.users.keys()).collect();
+    let user = |name: &String| {
+        let said = config.users.get(name).cloned().unwrap_or_default();
+        let account = accounts.iter().find(|account| account.name == *name);
+        User {
+            name: name.clone(),
+            ssh_keys: said.ssh_keys,
+            uid: account.map(|account| account.uid).or(said.uid),
+            groups: said.groups,
+            shell: said.shell,
+        }
+    };
+    names.into_iter().map(user).collect()
+}
+
+/// The lines of `ssh_host_*_key.pub`, without their comments.
+fn public_host_keys(folder: &Path) -> io::Result<Vec<String>> {
+    let mut keys = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with("ssh_host_") && name.ends_with("_key.pub") {
+            let text = fs::read_to_string(entry.path())?;
+            let words: Vec<&str> = text.split_whitespace().take(2).collect();
+            keys.push(words.join(" "));
+        }
+    }
+    keys.sort();
+    Ok(keys)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Config {
+        let loaded = config::load_text("lab.toml", text, &config::LoadOptions::default());
+        loaded.unwrap_or_else(|errors| panic!("{errors}")).config
+    }
+
+    #[test]
+    fn a_machine_without_an_ssh_server_of_its_own_says_so() {
+        assert!(Here::new(&config(""), None).is_none());
+        let here = Here::new(&config("[login]\nusers = [\"no-such-person\"]\n"), None).unwrap();
+        let said = here.problems.join("\n");
+        assert!(said.contains("no account `no-such-person`"), "{said}");
+        assert!(said.contains("set `login.server`"), "{said}");
+    }
+
+    #[test]
+    fn host_keys_are_told_without_their_comments() {
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        put("ssh_host_ed25519_key.pub", "ssh-ed25519 AAAA root@server\n");
+        put("ssh_host_ed25519_key", "secret");
+        put("ssh_host_ed25519_key-cert.pub", "cert");
+        let keys = public_host_keys(folder.path()).unwrap();
+        assert_eq!(keys, ["ssh-ed25519 AAAA"]);
+    }
+}

@@ -1,0 +1,183 @@
+//! The server's own people log in to its clients: with the password that the server knows, to the home
+//! that the server has.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use integration::subject::netbootd;
+use integration::{
+    Card, Firmware, Lab, Machine, People, Person, Server, Setup, in_lab, ran, roots, succeed, until,
+};
+
+/// Several times what a boot of the whole system takes on one busy core.
+const LIMIT: Duration = Duration::from_secs(420);
+/// For one thing that a machine does when it is up.
+const SOON: Duration = Duration::from_secs(60);
+const ALICE: u32 = 4211;
+const PASSWORD: &str = "correct horse";
+
+/// A machine that is up, the server with its people, and somebody with a key of bob's, who is no
+/// account of the server.
+struct Room<'a> {
+    person: Person<'a>,
+    people: People<'a>,
+    server: Server,
+    machine: Machine,
+    known_hosts: PathBuf,
+}
+
+impl<'a> Room<'a> {
+    /// Boots the machine with these lines of configuration.
+    fn new(lab: &'a Lab, lines: &str) -> Result<Self> {
+        let person = Person::new(lab)?;
+        let plug = lab.tap()?;
+        let public = person.public_key()?;
+        let full = roots::full()?;
+        let mut people = People::new(lab, &full, &[("alice", ALICE, PASSWORD)])?;
+        people.start_sshd(&lab.folder().join("sshd.log"))?;
+        let config = format!("[clients.{:?}]\nhostname = \"pc01\"\n{lines}", plug.1);
+        let setup = Setup {
+            image: Some(&full),
+            kernel_arguments: "quiet",
+            user: Some(("bob", &public)),
+            config: &config,
+            ..Setup::default()
+        };
+        let server = Server::netbootd(lab, &setup)?;
+        let known_hosts = lab.folder().join("ssh_known_hosts");
+        let mut line = netbootd::command(lab, &["ssh", "known-hosts", "--config"])?;
+        let line = succeed(line.arg(lab.folder().join("netbootd.toml")))?.text;
+        std::fs::write(&known_hosts, line)?;
+        let mut machine = Machine::plugged_in(lab, Firmware::Bios, Card::Virtio, 1024, plug)?;
+        machine.until_says(&["login:"], LIMIT)?;
+        Ok(Self {
+            person,
+            people,
+            server,
+            machine,
+            known_hosts,
+        })
+    }
+
+    /// What bob is told on the machine.
+    fn bob(&self, words: &str) -> Result<String> {
+        self.person.logs_in("bob@pc01", &self.known_hosts, words)
+    }
+
+    /// What alice is told on the machine, logging in with this password; or ssh's exit code.
+    fn alice(&self, password: &str, words: &str) -> Result<Result<String, String>> {
+        let known = &self.known_hosts;
+        let tried = ran(&mut self
+            .person
+            .ssh_by_password("alice@pc01", known, password, words)?)?;
+        Ok(match tried.code {
+            Some(0) => Ok(tried.text),
+            _ => Err(tried.everything()),
+        })
+    }
+
+    /// Types on the console, and waits for an answer that was not there before.
+    fn console(&mut self, keys: &str, answer: &str) -> Result<()> {
+        let count = |machine: &Machine| machine.console.text().matches(answer).count();
+        let before = count(&self.machine);
+        // Who asks for a password forgets what was typed before it was listening.
+        std::thread::sleep(Duration::from_millis(500));
+        self.machine.types(keys)?;
+        until(SOON, &format!("the console to say {answer:?}"), || {
+            Ok((count(&self.machine) > before).then_some(()))
+        })
+    }
+
+    /// Waits until the machine says this of its mounts.
+    fn until_home_is(&self, kind: &str) -> Result<()> {
+        until(SOON, &format!("/home/alice to be {kind}"), || {
+            let said = self.bob("findmnt -n -o FSTYPE -T /home/alice")?;
+            Ok((said.trim() == kind).then_some(()))
+        })
+    }
+}
+
+#[test]
+fn people_log_in_with_the_servers_password_to_the_servers_home() {
+    in_lab(|lab| {
+        let mut room = Room::new(lab, "[login]\nusers = [\"alice\"]\n")?;
+        // On the console: the wrong password, then the right one.
+        room.console("alice\n", "Password:")?;
+        room.console("wrong\n", "pc01 login:")?;
+        room.console("alice\n", "Password:")?;
+        let start = Instant::now();
+        room.console(&format!("{PASSWORD}\n"), "alice@pc01:~$")?;
+        eprintln!(
+            "login on the console: {:.1} s",
+            start.elapsed().as_secs_f32()
+        );
+        room.console(
+            "echo mine > note; echo at $PWD, $(stat -f -c %T .), $(id -u)\n",
+            &format!("at /home/alice, fuseblk, {ALICE}"),
+        )?;
+        let seen = room
+            .people
+            .run(&["stat", "-c", "%u %s", "/home/alice/note"])?;
+        ensure!(seen.trim() == format!("{ALICE} 5"), "on the server: {seen}");
+
+        // Over ssh, while the home is there already.
+        let start = Instant::now();
+        let said = room.alice(PASSWORD, "cat note")?;
+        ensure!(said.as_deref() == Ok("mine\n"), "by password: {said:?}");
+        eprintln!(
+            "login by ssh, home mounted: {:.1} s",
+            start.elapsed().as_secs_f32()
+        );
+        let wrong = room.alice("wrong", "cat note")?;
+        ensure!(
+            wrong
+                .as_ref()
+                .is_err_and(|said| said.contains("Permission denied")),
+            "with a wrong password: {wrong:?}"
+        );
+
+        // A restart of the server's ssh: what asks for the home meanwhile is told so in time, and gets it
+        // afterwards without another login.
+        room.people.stop_sshd()?;
+        let start = Instant::now();
+        room.console("ls -l ~ 2>&1 | tail -1; echo told: $?\n", "told: 0")?;
+        eprintln!(
+            "asking while the server is away: {:.1} s",
+            start.elapsed().as_secs_f32()
+        );
+        let away = room.alice(PASSWORD, "true")?;
+        ensure!(away.is_err(), "logged in without the server: {away:?}");
+        room.people
+            .start_sshd(&lab.folder().join("sshd-again.log"))?;
+        room.console("cat ~/note && echo again: $((40+2))\n", "again: 42")?;
+
+        // With the last session the home goes.
+        room.until_home_is("fuse.sshfs")?;
+        room.console("exit\n", "logout")?;
+        let start = Instant::now();
+        room.until_home_is("overlay")?;
+        eprintln!(
+            "home away after the logout: {:.1} s",
+            start.elapsed().as_secs_f32()
+        );
+        let failed = room.bob("systemctl --failed --no-legend")?;
+        ensure!(failed.trim().is_empty(), "units failed: {failed}");
+
+        // And comes with the next one.
+        let start = Instant::now();
+        let said = room.alice(PASSWORD, "cat note")?;
+        ensure!(said.as_deref() == Ok("mine\n"), "by password: {said:?}");
+        eprintln!(
+            "login by ssh, home to be mounted: {:.1} s",
+            start.elapsed().as_secs_f32()
+        );
+        let start = Instant::now();
+        room.bob("true")?;
+        eprintln!(
+            "login by ssh with a key, no home: {:.1} s",
+            start.elapsed().as_secs_f32()
+        );
+        room.server.must_run()
+    });
+}
