@@ -143,6 +143,10 @@ impl Authority {
         }
     }
 
+    pub(crate) fn key(&self) -> &PrivateKey {
+        &self.0
+    }
+
     /// The private key as a file that OpenSSH's tools read. Secret.
     pub fn to_openssh(&self) -> Result<String, KeyError> {
         Ok(self.0.to_openssh(LineEnding::LF)?.as_str().to_owned())

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use model::BootArguments;
 
-use crate::{lease, login, running};
+use crate::{lease, login, quiet, running};
 
 /// Below the new root, until it is `/`.
 const FOLDER: &str = "run/netbootd";
@@ -27,6 +27,9 @@ Usage: client running   tell the server that this machine has come up, what of i
        client status    show what this machine was booted from
        client login     check a password for PAM, and mount the home
        client logout N  unmount the home of the account with this number
+       client quiet COMMAND…
+                        bring the root into memory, run a command, and get a signed record that
+                        says what was fetched while it ran
 ";
 
 /// Leaves the client program and its files in `/run`.
@@ -82,6 +85,17 @@ fn status_text(arguments: &BootArguments, card: &str) -> String {
 /// The client program's command line, without the program's name.
 pub(crate) fn run(words: &[String]) -> ExitCode {
     let result = match words.first().map(String::as_str) {
+        Some("quiet") => {
+            let ran = boot_arguments().and_then(|arguments| quiet::run(&arguments, &words[1..]));
+            match ran {
+                // As a shell does it: a command that a signal ended is a failure too.
+                Ok(status) => {
+                    let code = status.code().and_then(|code| u8::try_from(code).ok());
+                    return ExitCode::from(code.unwrap_or(1));
+                }
+                Err(message) => Err(message),
+            }
+        }
         Some("running") => boot_arguments().map(|arguments| running::report(&arguments)),
         Some("lease") => boot_arguments()
             .and_then(|arguments| lease::keep(&arguments))

@@ -209,7 +209,7 @@ pub(crate) fn image_file(bytes: u64) -> Result<(File, PathBuf), Failure> {
 }
 
 /// Bytes of this machine's memory, as the kernel counts them.
-fn memory(what: &str) -> Option<u64> {
+pub(crate) fn memory(what: &str) -> Option<u64> {
     let text = fs::read_to_string("/proc/meminfo").ok()?;
     memory_of(&text, what)
 }

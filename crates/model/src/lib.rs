@@ -15,6 +15,7 @@ mod name;
 mod name_pattern;
 mod pci;
 mod report;
+mod run;
 mod settings;
 mod stage;
 mod text;
@@ -30,5 +31,6 @@ pub use name::{GenerationId, ImageName, ParseGenerationError, ParseImageNameErro
 pub use name_pattern::{NamePattern, ParseNamePatternError};
 pub use pci::{NotPci, PciId};
 pub use report::{Report, ReportError};
+pub use run::{RunReport, RunReportError};
 pub use settings::{Group, Home, ParsePatternError, Pattern, Settings};
 pub use stage::Stage;

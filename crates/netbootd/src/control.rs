@@ -6,8 +6,10 @@
 //! GET /tickets   what single machines boot next
 //! GET /nfs       calls, bytes and times: of each client, of each export, of all
 //! GET /why/PC    one client's latest boot, by its name, MAC address or address
+//! GET /runs      what machines have measured      GET /runs/now  what they measure now
 //! GET /ssh       what makes ssh trust the clients
 //! POST /tickets  gives one, or takes it away      POST /wake     switches a machine on
+//! POST /boot-again  a ticket for what a run was made with
 //! ```
 
 use std::convert::Infallible;
@@ -31,6 +33,7 @@ use crate::daemon::{Daemon, unix_millis};
 use crate::identity;
 use crate::leases::{LeaseStatus, lease_clock, to_record};
 use crate::orders;
+use crate::runs;
 use crate::services::dhcp::Shared;
 use crate::services::nfs::PlaceFigures;
 use crate::why;
@@ -139,6 +142,7 @@ async fn order(
     // They write to the disk and to the network.
     let done = tokio::task::block_in_place(|| match path {
         "/tickets" => Some(orders::ticket(daemon, shared, &body)),
+        "/boot-again" => Some(runs::boot_again(daemon, shared, &body)),
         "/wake" => Some(orders::wake(daemon, shared, &body)),
         _ => None,
     });
@@ -162,6 +166,8 @@ fn answer(daemon: &Daemon, shared: &Shared, request: &Parts) -> Response<Full<By
         (&Method::GET, "/leases") => serde_json::to_vec(&leases(shared)),
         (&Method::GET, "/links") => serde_json::to_vec(&links(daemon)),
         (&Method::GET, "/nfs") => serde_json::to_vec(&nfs(daemon)),
+        (&Method::GET, "/runs/now") => serde_json::to_vec(&runs::going_on(daemon)),
+        (&Method::GET, "/runs") => serde_json::to_vec(&runs::all(daemon)),
         (&Method::GET, "/ssh") => serde_json::to_vec(&identity::status(daemon)),
         (&Method::GET, "/tickets") => serde_json::to_vec(&orders::tickets(daemon)),
         (&Method::GET, "/images") => serde_json::to_vec(&images(daemon)),

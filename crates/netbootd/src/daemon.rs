@@ -14,6 +14,7 @@ use crate::images::Images;
 use crate::links::Link;
 use crate::loaders::Loaders;
 use crate::running::Book;
+use crate::runs::Runs;
 use crate::services::nfs::Counters;
 use crate::tickets::TicketBook;
 
@@ -42,6 +43,8 @@ pub struct Daemon {
     book: Book,
     /// What single machines boot next, on disk.
     pub tickets: TicketBook,
+    /// Runs that are measured.
+    pub runs: Runs,
 }
 
 impl Daemon {
@@ -57,6 +60,7 @@ impl Daemon {
         exports.publish(images.export());
         let (book, timelines) = Book::open(&config.state_dir);
         let tickets = TicketBook::open(&config.state_dir);
+        let runs = Runs::new(&config.state_dir);
         Arc::new(Self {
             config,
             images: ArcSwap::from_pointee(images),
@@ -69,6 +73,7 @@ impl Daemon {
             timelines: Mutex::new(timelines),
             book,
             tickets,
+            runs,
         })
     }
 

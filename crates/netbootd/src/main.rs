@@ -24,6 +24,7 @@ mod overlay;
 mod people;
 mod run;
 mod running;
+mod runs;
 mod serve_link;
 mod services;
 mod slice;

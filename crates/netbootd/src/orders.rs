@@ -157,11 +157,11 @@ fn broadcast(address: Ipv4Addr, prefix_len: u8) -> SocketAddrV4 {
     SocketAddrV4::new((u32::from(address) | host_bits).into(), 9)
 }
 
-fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
+pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|error| format!("the order is not understood: {error}"))
 }
 
-fn done(client: MacAddr, hostname: String, said: String) -> Result<Vec<u8>, String> {
+pub(crate) fn done(client: MacAddr, hostname: String, said: String) -> Result<Vec<u8>, String> {
     let done = Done {
         client,
         hostname,

@@ -8,6 +8,8 @@ mod preview;
 mod progress;
 mod show;
 
+pub(super) use show::age;
+
 use std::io::{self, Write};
 use std::path::PathBuf;
 

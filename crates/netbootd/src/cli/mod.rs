@@ -7,6 +7,7 @@ mod image;
 mod import;
 mod leases;
 mod next;
+mod runs;
 mod ssh;
 mod status;
 mod why;
@@ -56,6 +57,10 @@ enum Command {
     BootNext(next::BootNextCommand),
     /// Switches a machine on over the network
     Wake(next::WakeCommand),
+    /// Lists the runs that machines have measured
+    Runs(runs::RunsCommand),
+    /// Says that a machine boots once more what a measured run was made with
+    BootAgain(runs::BootAgainCommand),
     /// Shows the DHCP leases
     Leases(leases::LeasesCommand),
     /// Tells one client's latest boot step by step, and what it waited for
@@ -103,6 +108,8 @@ impl Cli {
             Command::Client(command) => explain::run(&command, &loaded),
             Command::BootNext(command) => next::run(&command, &loaded.config.control_socket),
             Command::Wake(command) => next::run_wake(&command, &loaded.config.control_socket),
+            Command::Runs(command) => runs::run(&command, &loaded.config.control_socket),
+            Command::BootAgain(command) => runs::run_again(&command, &loaded.config.control_socket),
             Command::Leases(command) => leases::run(&command, &loaded.config.control_socket),
             Command::Why(command) => why::run(&command, &loaded.config.control_socket),
             Command::Ssh(command) => ssh::run(&command, &loaded.config.control_socket),

@@ -17,6 +17,7 @@ use indicatif::HumanBytes;
 use model::ImageName;
 
 use super::{keep, preview, print, progress};
+use crate::cli::runs::wait_for_quiet;
 
 #[derive(Debug, Args)]
 pub(super) struct Build {
@@ -34,6 +35,9 @@ pub(super) struct Build {
     /// The root partition of a disk, where it has several that could be
     #[arg(long, value_name = "NUMBER")]
     partition: Option<u32>,
+    /// Builds at once, though a machine measures a run (see `netbootd runs`)
+    #[arg(long)]
+    now: bool,
     /// Name of the image [default: the folder's name; for / the machine's architecture]
     #[arg(long)]
     name: Option<ImageName>,
@@ -75,6 +79,9 @@ pub(super) struct Build {
 
 /// Builds and publishes, or with `--dry-run` says what that would do.
 pub(super) fn run(build: Build, state_dir: &Path, config: &Config) -> anyhow::Result<()> {
+    if !build.now && !build.dry_run {
+        wait_for_quiet(&config.control_socket);
+    }
     let name = match build.name {
         Some(name) => name,
         None => default_name(&build.sources[0])?,

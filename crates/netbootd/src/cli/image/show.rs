@@ -203,7 +203,7 @@ fn described(image: &Image, generation: &Generation, control: &Path) -> anyhow::
     Ok(text)
 }
 
-fn age(unix: u64) -> String {
+pub(in crate::cli) fn age(unix: u64) -> String {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -16,6 +16,7 @@ use super::request::{Method, Request};
 use crate::daemon::{Daemon, unix_seconds};
 use crate::identity::{self, TOKEN_LIFE};
 use crate::overlay;
+use crate::runs;
 use crate::slice::Slice;
 
 pub(super) struct Routes<'a> {
@@ -36,7 +37,11 @@ impl Handler for Routes<'_> {
             (Method::Post, ["client", mac, "host-key"]) => {
                 aside(|| host_key(self.daemon, mac, peer, body))
             }
-            (Method::Post, _) => Some(Answer::text(405, "only reports and host keys are posted")),
+            (Method::Post, ["client", mac, "run"]) => aside(|| run(self.daemon, mac, peer, body)),
+            (Method::Post, _) => Some(Answer::text(
+                405,
+                "only reports, host keys and runs are posted",
+            )),
             (_, ["boot", script]) => {
                 let mac = script
                     .strip_suffix(".ipxe")
@@ -218,6 +223,16 @@ impl Routes<'_> {
 fn host_key(daemon: &Daemon, mac: &str, peer: SocketAddrV4, body: &[u8]) -> Option<Answer> {
     let client: MacAddr = mac.parse().ok()?;
     Some(match identity::certify(daemon, client, *peer.ip(), body) {
+        Ok(text) => Answer::generated("text/plain", text.into_bytes()),
+        Err((status, reason)) => Answer::text(status, &reason),
+    })
+}
+
+/// A run that is measured begins, or has ended.
+fn run(daemon: &Daemon, mac: &str, peer: SocketAddrV4, body: &[u8]) -> Option<Answer> {
+    let client: MacAddr = mac.parse().ok()?;
+    Some(match runs::report(daemon, client, *peer.ip(), body) {
+        Ok(text) if text.is_empty() => Answer::no_content(),
         Ok(text) => Answer::generated("text/plain", text.into_bytes()),
         Err((status, reason)) => Answer::text(status, &reason),
     })
