@@ -47,6 +47,9 @@ pub struct Why {
     pub age: u64,
     /// Earlier boots, oldest first, a line each.
     pub earlier: Vec<String>,
+    /// A capture of the last packets of a boot that failed.
+    #[serde(default)]
+    pub packets: Option<std::path::PathBuf>,
 }
 
 impl Timelines {
@@ -86,6 +89,7 @@ impl Timelines {
             verdict,
             age,
             earlier,
+            packets: None,
         })
     }
 }
@@ -301,6 +305,9 @@ impl Why {
             let _ = writeln!(text, "\n{earlier}");
         }
         let _ = writeln!(text, "\n{}", self.verdict);
+        if let Some(file) = &self.packets {
+            let _ = writeln!(text, "its last packets: tcpdump -vvnr {}", file.display());
+        }
         text
     }
 }

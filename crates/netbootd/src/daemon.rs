@@ -13,6 +13,7 @@ use crate::export::{Access, ExportFs, Folder, HandleKey, Network};
 use crate::images::Images;
 use crate::links::Link;
 use crate::loaders::Loaders;
+use crate::packets::Captures;
 use crate::running::Book;
 use crate::runs::Runs;
 use crate::services::nfs::Counters;
@@ -43,6 +44,8 @@ pub struct Daemon {
     book: Book,
     /// What single machines boot next, on disk.
     pub tickets: TicketBook,
+    /// The last packets of machines that boot.
+    pub captures: Captures,
     /// Runs that are measured.
     pub runs: Runs,
 }
@@ -60,6 +63,7 @@ impl Daemon {
         exports.publish(images.export());
         let (book, timelines) = Book::open(&config.state_dir);
         let tickets = TicketBook::open(&config.state_dir);
+        let captures = Captures::new(&config.state_dir);
         let runs = Runs::new(&config.state_dir);
         Arc::new(Self {
             config,
@@ -73,6 +77,7 @@ impl Daemon {
             timelines: Mutex::new(timelines),
             book,
             tickets,
+            captures,
             runs,
         })
     }
@@ -147,6 +152,7 @@ impl Daemon {
             .timelines()
             .failed(unix_millis(), client, stage, message);
         warn!(%client, boot, %stage, "{message}");
+        self.captures.write(client);
     }
 
     /// Which client has this address: by what we leased or served to it, else by asking the kernel
@@ -168,6 +174,7 @@ impl Daemon {
         for stopped in stopped {
             let (client, boot, stage) = (stopped.client, stopped.boot, stopped.stage);
             warn!(%client, boot, %stage, "the boot stopped here: {}", stopped.verdict);
+            self.captures.write(client);
         }
     }
 

@@ -21,6 +21,7 @@ mod loaders;
 mod names;
 mod orders;
 mod overlay;
+mod packets;
 mod people;
 mod run;
 mod running;

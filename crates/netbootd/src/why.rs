@@ -11,6 +11,10 @@ use crate::services::dhcp::Shared;
 pub fn why(daemon: &Daemon, shared: &Shared, asked: &str) -> Result<Why, String> {
     let client = find::client(daemon, shared, asked)?;
     let story = daemon.timelines().why(client, unix_millis());
+    let story = story.map(|story| Why {
+        packets: daemon.captures.file(client),
+        ..story
+    });
     story.ok_or_else(|| {
         format!(
             "nothing was heard of {asked} ({client}) since netbootd started: is it on, does its firmware \

@@ -179,6 +179,16 @@ pub async fn serve(
             daemon: &daemon,
             http_port,
         };
+        for datagram in &batch {
+            let to = match datagram.source.ip().is_unspecified() {
+                true => Ipv4Addr::BROADCAST,
+                false => link.address,
+            };
+            let to = SocketAddrV4::new(to, datagram.to_port);
+            daemon
+                .captures
+                .dhcp(true, datagram.source, to, &datagram.bytes);
+        }
         let answers = tokio::task::block_in_place(|| shared.answer(&batch, link.id, &policy));
         for answer in answers {
             if let Some(reply) = &answer.reply {
@@ -188,6 +198,8 @@ pub async fn serve(
                     &server
                 };
                 let to = reply.destination.address();
+                let from = SocketAddrV4::new(link.address, reply.from_port);
+                daemon.captures.dhcp(false, from, to, &reply.bytes);
                 if let Err(error) = socket.send_to(&reply.bytes, to).await {
                     warn!(interface = link.name, %to, %error, "DHCP: an answer was not sent");
                 }

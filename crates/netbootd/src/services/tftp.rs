@@ -60,6 +60,10 @@ pub async fn serve(
         };
         match Request::decode(&buffer[..length]) {
             Ok(request) => {
+                if let Some(mac) = daemon.client_at(*client.ip()) {
+                    let captures = &daemon.captures;
+                    captures.saw(mac, true, client, local, &buffer[..length]);
+                }
                 let Some(place) = transfers.enter(*client.ip()) else {
                     debug!(%client, "TFTP: too many transfers, request dropped");
                     continue;

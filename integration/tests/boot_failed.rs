@@ -1,0 +1,51 @@
+//! Boots that fail: what is left of them to look at.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use integration::subject::netbootd::asked;
+use integration::{Card, Firmware, Machine, Server, Setup, in_lab, roots, succeed, until};
+
+#[test]
+fn the_last_packets_of_a_boot_that_failed_are_there_to_be_read() {
+    in_lab(|lab| {
+        let small = roots::small()?;
+        let setup = Setup {
+            image: Some(&small),
+            ..Setup::default()
+        };
+        let mut server = Server::netbootd(lab, &setup)?;
+        let machine = Machine::start(lab, Firmware::Uefi, Card::Virtio, 512)?;
+        let mac = machine.mac().to_owned();
+        let limit = Duration::from_secs(120);
+        until(limit, "the firmware to ask for its loader", || {
+            Ok(asked(lab, &["status", "--steps"])?
+                .contains("loader")
+                .then_some(()))
+        })?;
+        // The power goes.
+        drop(machine);
+        let why = until(limit, "the boot to be given up", || -> Result<_> {
+            let why = asked(lab, &["why", &mac])?;
+            Ok(why.contains("its last packets: ").then_some(why))
+        })?;
+        eprintln!("{why}");
+        let file = why.split("tcpdump -vvnr ").nth(1).context("no file")?;
+        let mut tcpdump = lab.command("tcpdump")?;
+        let shown = succeed(tcpdump.args(["-vvnr", file.trim()]))?.text;
+        eprintln!("{shown}");
+        for wanted in [
+            "0.0.0.0.68 > 255.255.255.255.67",
+            "DHCP-Message (53), length 1: Discover",
+            "DHCP-Message (53), length 1: Offer",
+            "DHCP-Message (53), length 1: ACK",
+            "PXEClient:Arch:00007",
+            "snponly.efi",
+            &format!("Client-Ethernet-Address {mac}"),
+        ] {
+            ensure!(shown.contains(wanted), "{wanted:?} is not in the capture");
+        }
+        ensure!(!shown.contains("bad cksum") && !shown.contains("truncated"));
+        server.must_run()
+    });
+}
