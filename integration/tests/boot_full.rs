@@ -123,6 +123,8 @@ autologin = "alice"
 mask = ["ssh.service", "ssh.socket"]
 fstab = ["tmpfs /scratch tmpfs size=8m 0 0"]
 commands = ["touch /scratch/first", "cp /scratch/first /scratch/second", "echo commands: $(ls /scratch) > /dev/ttyS0"]
+[users.guest]
+passwordless = true
 "#,
             plug.1
         );
@@ -142,6 +144,9 @@ commands = ["touch /scratch/first", "cp /scratch/first /scratch/second", "echo c
         )?;
         let wanted = "alice at /dev/ttyS0, 8M tmpfs, masked";
         machine.until_says(&[wanted], Duration::from_secs(60))?;
+        // The image's PAM stack asks a guest for nothing.
+        machine.types("su -c 'echo it is $(id -un)' guest\r")?;
+        machine.until_says(&["it is guest"], Duration::from_secs(60))?;
         server.must_run()
     });
 }

@@ -343,6 +343,7 @@ fn users(reader: &mut Reader<'_>, claims: &mut Claims) -> BTreeMap<String, User>
             uid,
             groups: bare(reader.many(&at.child("groups"), text::group)),
             shell: reader.one(&at.child("shell"), text::shell),
+            passwordless: reader.flag(&at.child("passwordless")).unwrap_or(false),
         };
         users.insert(name, user);
     }

@@ -231,6 +231,8 @@ pub struct User {
     pub groups: Vec<String>,
     /// Absolute path of the login shell.
     pub shell: Option<String>,
+    /// Whether whoever sits at the machine logs in without a password.
+    pub passwordless: bool,
 }
 
 /// The server's own people on its clients.

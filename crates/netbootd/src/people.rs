@@ -94,6 +94,7 @@ pub fn users(config: &Config, here: Option<&Here>) -> Vec<User> {
             uid: account.map(|account| account.uid).or(said.uid),
             groups: said.groups,
             shell: said.shell,
+            passwordless: said.passwordless,
         }
     };
     names.into_iter().map(user).collect()

@@ -5,7 +5,7 @@ use super::login::{People, ServerAccount, keys_file, passwd_line};
 use super::{OverlayContext, OverlayKind};
 
 /// Accounts are added to the image's own. Their password field is `*`, so that they log in by key
-/// and never by password, and need no line in the shadow file, which is never served.
+/// and never by password, or empty for a guest at the machine; and they need no line in the shadow file, which is never served.
 pub(super) fn users(entries: &mut Entries, context: &OverlayContext<'_>) -> Accounts {
     let (mut passwd, mut group) = (lines(context.passwd), lines(context.group));
     let mut changed = server_people(&mut passwd, &mut group, context);
@@ -33,7 +33,11 @@ pub(super) fn users(entries: &mut Entries, context: &OverlayContext<'_>) -> Acco
                 (None, false) => "/bin/sh",
             };
             let home = format!("/home/{}", user.name);
-            passwd.push(format!("{}:*:{uid}:{uid}::{home}:{shell}", user.name));
+            let password = if user.passwordless { "" } else { "*" };
+            passwd.push(format!(
+                "{}:{password}:{uid}:{uid}::{home}:{shell}",
+                user.name
+            ));
             if field(&group, &user.name, 2).is_none() {
                 group.push(format!("{}:x:{uid}:", user.name));
             }

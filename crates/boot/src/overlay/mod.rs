@@ -56,6 +56,8 @@ pub struct User {
     pub groups: Vec<String>,
     /// Login shell; `None`: `/bin/bash` if the image has it, else `/bin/sh`.
     pub shell: Option<String>,
+    /// Whether whoever sits at the machine logs in without a password. sshd lets nobody in so.
+    pub passwordless: bool,
 }
 
 /// What the overlay is rendered from.
@@ -157,6 +159,7 @@ mod tests {
             uid: None,
             groups: vec!["sudo".into(), "absent".into()],
             shell: None,
+            passwordless: false,
         }
     }
 

@@ -3,7 +3,7 @@
 use super::{HOMES, key};
 use crate::key::Initial::{Unset, Value};
 use crate::key::Key;
-use crate::key::Kind::{List, Number, Text};
+use crate::key::Kind::{Flag, List, Number, Text};
 
 pub(super) const PEOPLE: &[Key] = &[
     key(
@@ -31,6 +31,12 @@ pub(super) const PEOPLE: &[Key] = &[
         Text,
         Unset("\"/bin/bash\""),
         "Login shell. Unset: /bin/bash if the image has it, else /bin/sh.",
+    ),
+    key(
+        "users.*.passwordless",
+        Flag,
+        Value("false"),
+        "Whether whoever sits at the machine logs in without a password. Over ssh a key is needed all the same.",
     ),
     key(
         "login.users",

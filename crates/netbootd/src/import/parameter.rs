@@ -9,7 +9,7 @@ use super::never::{self, Fate};
 use super::report::{LineId, shown};
 use super::sections::Scope;
 
-const PASSWORDS: &str = "passwords never travel to a client, where whoever boots could read them; [users.NAME] with ssh_keys lets people log in over ssh, and `autologin` at the screen";
+const PASSWORDS: &str = "passwords never travel to a client, where whoever boots could read them; [users.NAME] with ssh_keys lets people log in over ssh, with `passwordless` at the machine, and `autologin` at the screen";
 const SECRET: &str = "it holds a password, or a hash of one, and none travels to a client; [users.NAME] with ssh_keys lets people log in over ssh, and `autologin` at the screen";
 
 /// Finds the key for a parameter, or the reason why there is none.
