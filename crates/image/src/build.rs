@@ -30,7 +30,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use model::ImageName;
 
-use crate::catalogue::{Catalogue, Published};
+use crate::catalogue::{Catalogue, Published, Reported};
 use crate::digest::PIECE;
 use crate::entry::Entry;
 use crate::initrd::{Drivers, Plan};
@@ -118,6 +118,43 @@ impl BuildOptions {
 /// Builds and publishes an image. Ends soon after `stop` became true, with
 /// [`BuildError::Stopped`] and nothing changed.
 ///
+/// ```
+/// use std::fs;
+/// use image::{BuildOptions, build, catalogue::Catalogue};
+///
+/// # let lab = tempfile::tempdir()?;
+/// # let folder = lab.path();
+/// # fs::create_dir_all(folder.join("root/usr/lib/modules/6.1"))?;
+/// # fs::create_dir_all(folder.join("root/boot"))?;
+/// # let mut kernel = vec![0; 0x400];
+/// # kernel[0x202..0x206].copy_from_slice(b"HdrS");
+/// # kernel[0x20e..0x210].copy_from_slice(&0x200u16.to_le_bytes());
+/// # kernel.extend_from_slice(b"6.1 (someone@somewhere) #1 SMP\0");
+/// # fs::write(folder.join("root/boot/vmlinuz-6.1"), kernel)?;
+/// # let config = "CONFIG_RD_ZSTD=y\nCONFIG_BLK_DEV_INITRD=y\nCONFIG_SQUASHFS_ZSTD=y\n";
+/// # fs::write(folder.join("root/boot/config-6.1"), config)?;
+/// # let builtin = ["overlay", "nfs", "nfsv3", "squashfs", "loop"].map(|name| format!("kernel/{name}.ko\n"));
+/// # fs::write(folder.join("root/usr/lib/modules/6.1/modules.builtin"), builtin.concat())?;
+/// # std::os::unix::fs::symlink("usr/lib", folder.join("root/lib"))?;
+/// # let mut program = vec![0; 0x40];
+/// # program[..6].copy_from_slice(b"\x7fELF\x02\x01");
+/// # program[0x12] = 62;
+/// # fs::write(folder.join("init"), program)?;
+/// // A Linux system in `root`, its kernel in `root/boot`, and our static program `init`.
+/// let (root, state, init) = (folder.join("root"), folder.join("state"), folder.join("init"));
+/// let options = BuildOptions::new("demo".parse()?, &root, &state, &init);
+/// let published = build(&options, &(), &Default::default())?;
+/// assert_eq!(published.manifest.kernel.version, "6.1");
+/// assert!(published.folder.join("root.squashfs").exists());
+///
+/// // New boots get it.
+/// let image = Catalogue::open(&state).image(&options.name)?;
+/// assert_eq!(image.current, Some(published.generation));
+/// // The same source makes the same generation.
+/// assert!(build(&options, &(), &Default::default())?.known);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// # Errors
 /// Whatever stops a build leaves the generations that were there as they were, see [`BuildError`].
 pub fn build(
@@ -125,18 +162,25 @@ pub fn build(
     progress: &dyn Progress,
     stop: &AtomicBool,
 ) -> Result<Published, BuildError> {
-    let result = attempt(options, progress, stop);
-    match result {
+    let catalogue = Catalogue::open(&options.state_dir);
+    let reported = Reported::new(&catalogue, &options.name, options.shown_source(), progress);
+    let result = match attempt(options, &catalogue, &reported, stop) {
         // Whatever failed because of it, this is why.
         Err(_) if stop.load(Ordering::Relaxed) => Err(BuildError::Stopped),
         Err(error) => Err(error.or_full(&options.state_dir)),
         published => published,
-    }
+    };
+    reported.ended(match &result {
+        Ok(published) => Ok(published.generation.to_string()),
+        Err(error) => Err(error.to_string()),
+    });
+    result
 }
 
 fn attempt(
     options: &BuildOptions,
-    progress: &dyn Progress,
+    catalogue: &Catalogue,
+    progress: &Reported<'_>,
     stop: &AtomicBool,
 ) -> Result<Published, BuildError> {
     let rules = rules(options)?;
@@ -157,8 +201,8 @@ fn attempt(
     let plan = Plan::new(tree, &kernel, &options.init, &options.drivers)?;
     plan.notes().iter().for_each(|note| progress.note(note));
 
-    let catalogue = Catalogue::open(&options.state_dir);
     let draft = catalogue.begin(&options.name)?;
+    progress.begin();
     let locked = source
         .directory()
         .map(|tree| packages::lock(tree, progress, stop));
@@ -175,7 +219,7 @@ fn attempt(
     let root = draft.create(ROOT_FILE)?;
     let settings = squash::Options {
         compression,
-        previous: previous(&catalogue, &options.name),
+        previous: previous(catalogue, &options.name),
         trusted: match options.trust_times {
             true => draft.remembered().map(Arc::new),
             false => None,
@@ -186,7 +230,7 @@ fn attempt(
     progress.stage(Stage::Squash, Some(survey.bytes));
     let in_vain = AtomicBool::new(false);
     let (root, initrd) = thread::scope(|scope| {
-        let initrd = scope.spawn(|| initrd::write(&catalogue, &draft, &plan, [stop, &in_vain]));
+        let initrd = scope.spawn(|| initrd::write(catalogue, &draft, &plan, [stop, &in_vain]));
         let entries = Edited::new(source.entries(progress), &accounts);
         let scan = Scan::new(entries, tree, options.allow_secrets.clone());
         let root = write_root(scan, root, &settings, progress, stop, &in_vain);

@@ -5,6 +5,7 @@
 //!                      /current  -> <generation>      what new clients boot
 //!                      /previous -> <generation>      what they booted before
 //!                      /.tmp-<pid>/                   a build that is under way
+//!                      /.build                        how far the build is, or how the last one ended
 //!                      /.times                        which blocks the source's files consist of, for the next build
 //! ```
 //!
@@ -13,6 +14,7 @@
 //! client that runs keeps the files that it has open.
 
 mod archive;
+mod builds;
 mod draft;
 mod error;
 mod keep;
@@ -20,6 +22,8 @@ mod lock;
 mod pointer;
 mod verify;
 
+pub(crate) use builds::Reported;
+pub use builds::{BuildState, BuildStatus};
 pub use draft::{Draft, Published};
 pub use error::CatalogueError;
 

@@ -1,5 +1,7 @@
 //! How a long build tells what it is doing.
 
+use std::time::Instant;
+
 /// A step of a build, in the order in which a build passes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
@@ -28,6 +30,45 @@ impl Stage {
             Self::Initrd => "writing the initrd",
             Self::Publish => "publishing",
         }
+    }
+}
+
+/// How far a stage is, and how fast.
+#[derive(Clone, Copy, Debug)]
+pub struct Pace {
+    /// Which.
+    pub stage: Stage,
+    /// How much there is to do, in the stage's unit, where that is known.
+    pub total: Option<u64>,
+    /// How much is done.
+    pub done: u64,
+    /// Files that were read.
+    pub files: u64,
+    began: Instant,
+}
+
+impl Pace {
+    /// The stage begins now.
+    pub fn new(stage: Stage, total: Option<u64>) -> Self {
+        Self {
+            stage,
+            total,
+            done: 0,
+            files: 0,
+            began: Instant::now(),
+        }
+    }
+
+    /// Done in a second, up to `now`.
+    pub fn rate(&self, now: Instant) -> u64 {
+        let elapsed = now.saturating_duration_since(self.began).as_secs_f64();
+        (self.done as f64 / elapsed.max(0.001)) as u64
+    }
+
+    /// Seconds until the stage is done at this rate, where it is known how much there is to do.
+    pub fn left(&self, now: Instant) -> Option<u64> {
+        let rest = self.total?.saturating_sub(self.done);
+        Some(rest / self.rate(now).max(1))
     }
 }
 

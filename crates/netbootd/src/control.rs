@@ -3,6 +3,7 @@
 //! ```text
 //! GET /status    every client's latest boot      GET /leases    the lease book
 //! GET /links     what is served where            GET /images    what is published
+//! GET /builds    images that are being built, and how the last build of each other one ended
 //! GET /tickets   what single machines boot next
 //! GET /nfs       calls, bytes and times: of each client, of each export, of all
 //! GET /why/PC    one client's latest boot, by its name, MAC address or address
@@ -170,6 +171,7 @@ fn answer(daemon: &Daemon, shared: &Shared, request: &Parts) -> Response<Full<By
         (&Method::GET, "/runs") => serde_json::to_vec(&runs::all(daemon)),
         (&Method::GET, "/ssh") => serde_json::to_vec(&identity::status(daemon)),
         (&Method::GET, "/tickets") => serde_json::to_vec(&orders::tickets(daemon)),
+        (&Method::GET, "/builds") => return builds(daemon),
         (&Method::GET, "/images") => serde_json::to_vec(&images(daemon)),
         _ => return response(StatusCode::NOT_FOUND, b"{\"error\":\"not found\"}".to_vec()),
     };
@@ -312,6 +314,18 @@ fn nfs_clients(daemon: &Daemon) -> Vec<NfsClientStatus> {
         .collect();
     clients.sort_by_key(|client| client.address);
     clients
+}
+
+fn builds(daemon: &Daemon) -> Response<Full<Bytes>> {
+    let catalogue = image::catalogue::Catalogue::open(&daemon.config.state_dir);
+    // A few small files.
+    match tokio::task::block_in_place(|| catalogue.builds()) {
+        Ok(builds) => json(&builds),
+        Err(error) => response(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            error.to_string().into_bytes(),
+        ),
+    }
 }
 
 fn images(daemon: &Daemon) -> Vec<ImageStatus> {

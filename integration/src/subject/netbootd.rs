@@ -163,6 +163,13 @@ fn publish(root: &Root, state: &Path) -> Result<()> {
             .arg(built)
             .arg(state.join("images")),
     )?;
+    for lock in [".lock", ".build-lock"] {
+        // A link to the lock of every other lab is none of ours.
+        let path = state.join("images").join(root.name).join(lock);
+        if path.exists() {
+            fs::remove_file(path)?;
+        }
+    }
     Ok(())
 }
 

@@ -449,4 +449,5 @@ fn a_preview_says_what_a_build_would_do_and_writes_nothing() {
 
 mod carry;
 mod crash;
+mod reported;
 mod times;

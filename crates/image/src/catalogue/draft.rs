@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use model::{GenerationId, ImageName};
 
+use super::builds;
 use super::lock::Lock;
 use super::pointer::{self, sync_folder};
 use super::{CatalogueError, read_generation};
@@ -45,7 +46,7 @@ impl Draft {
         fs::create_dir_all(&image_folder).map_err(CatalogueError::io("make", &image_folder))?;
         let lock = Lock::for_build(&image_folder)?;
         remove_left_over(&image_folder)?;
-        let folder = image_folder.join(format!(".tmp-{}", std::process::id()));
+        let folder = image_folder.join(folder_name(std::process::id()));
         fs::create_dir(&folder).map_err(CatalogueError::io("make", &folder))?;
         Ok(Self {
             name,
@@ -145,11 +146,16 @@ impl Drop for Draft {
         if super::names(&self.image_folder).is_ok_and(|names| {
             names
                 .iter()
-                .all(|name| name == ".build-lock" || name == ".lock")
+                .all(|name| name == ".build-lock" || name == ".lock" || builds::is_ours(name))
         }) {
             let _ = fs::remove_dir_all(&self.image_folder);
         }
     }
+}
+
+/// The name of the folder into which a process builds.
+pub(super) fn folder_name(process: u32) -> String {
+    format!(".tmp-{process}")
 }
 
 fn left_over(image_folder: &Path) -> Result<Vec<PathBuf>, CatalogueError> {

@@ -59,6 +59,22 @@ pub use walk::Entries;
 pub(crate) use window::read_exact;
 
 /// A directory as source of an image.
+///
+/// ```
+/// use image::scrub::Rules;
+/// use image::source::Directory;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path();
+/// std::fs::create_dir(path.join("etc"))?;
+/// std::fs::write(path.join("etc/hostname"), "demo\n")?;
+/// let source = Directory::open(path, Rules::none())?;
+/// let names: Result<Vec<_>, _> = source.entries(&()).map(|entry| Ok(entry?.path)).collect();
+/// let names: Result<_, image::source::Error> = names;
+/// assert_eq!(names?, [b"".to_vec(), b"etc".to_vec(), b"etc/hostname".to_vec()]);
+/// assert_eq!(source.survey(&(), &Default::default())?.bytes, 5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Directory {
     path: PathBuf,
     root: OwnedFd,

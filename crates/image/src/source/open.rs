@@ -48,6 +48,47 @@ impl SourceOptions {
 }
 
 /// A source that was opened.
+///
+/// ```
+/// use image::scrub::Rules;
+/// use image::source::{Source, SourceOptions};
+///
+/// # let lab = tempfile::tempdir()?;
+/// let made = std::process::Command::new("sh").arg("-euc").arg("
+///     mkdir -p tree/etc over/etc medium/live; echo demo > tree/etc/hostname; echo word > over/etc/motd
+///     tar -cf tree.tar -C tree .                                    # also compressed, also through a pipe
+///     truncate -s 8M disk.raw; mkfs.ext4 -q -F -d tree disk.raw     # also with partitions
+///     mksquashfs tree tree.squashfs -quiet -no-progress
+///     cp tree.squashfs medium/live/filesystem.squashfs; xorrisofs -quiet -o live.iso medium
+///     digest() { sha256sum < $1 | cut -c 1-64; }
+///     layer=$(digest tree.tar); cp tree.tar $layer.tar
+///     echo '{\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"sha256:'$layer'\"]}}' > config
+///     config=$(digest config); mv config $config.json
+///     echo '[{\"Config\":\"'$config'.json\",\"Layers\":[\"'$layer'.tar\"]}]' > manifest.json
+///     tar -cf saved.tar manifest.json $config.json $layer.tar       # also as an OCI layout
+/// ").current_dir(lab.path()).status()?;
+/// assert!(made.success());
+///
+/// let names = |sources: &[&str]| -> Result<_, Box<dyn std::error::Error>> {
+///     let paths: Vec<_> = sources.iter().map(|name| lab.path().join(name)).collect();
+///     let (rules, stop) = (Rules::none(), Default::default());
+///     let source = Source::open(&paths, &SourceOptions::default(), rules, lab.path(), &(), &stop)?;
+///     let mut names = Vec::new();
+///     for entry in source.entries(&()) {
+///         names.push(String::from_utf8(entry?.path)?);
+///     }
+///     Ok((source.description().to_owned(), names.join(" ")))
+/// };
+/// let tree = " etc etc/hostname"; // the root has no name
+/// assert_eq!(names(&["tree"])?, ("directory".into(), tree.into()));
+/// assert_eq!(names(&["tree.tar"])?, ("tar archive".into(), tree.into()));
+/// assert_eq!(names(&["disk.raw"])?.1, " etc etc/hostname lost+found");
+/// assert_eq!(names(&["tree.squashfs"])?.1, tree);
+/// assert_eq!(names(&["live.iso"])?.1, tree);
+/// assert_eq!(names(&["saved.tar"])?.1, tree);
+/// assert_eq!(names(&["saved.tar", "over"])?.1, " etc etc/hostname etc/motd");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Source {
     inner: Inner,
     rules: Rules,

@@ -8,6 +8,7 @@ mod preview;
 mod progress;
 mod show;
 
+pub(super) use progress::how_far;
 pub(super) use show::age;
 
 use std::io::{self, Write};

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use boot::{ClientStatus, Outcome};
 use clap::Args;
+use image::catalogue::{BuildState, BuildStatus};
 use model::Stage;
 
 use super::client::get;
+use super::image::how_far;
 use crate::control::{ImageStatus, LinkStatus, NfsClientStatus, NfsStatus};
 use crate::services::nfs::quantile_micros;
 
@@ -37,7 +39,8 @@ pub fn run(command: &StatusCommand, socket: &Path) -> anyhow::Result<()> {
             let links: Vec<LinkStatus> = get(socket, "/links")?;
             let images: Vec<ImageStatus> = get(socket, "/images")?;
             let nfs: NfsStatus = get(socket, "/nfs")?;
-            let mut text = render(&links, &images, &clients, command.steps);
+            let builds: Vec<BuildStatus> = get(socket, "/builds")?;
+            let mut text = render(&links, &images, &builds, &clients, command.steps);
             text.push_str(&render_nfs(&nfs));
             if command.watch && std::io::stdout().is_terminal() {
                 print!("\x1b[H\x1b[2J{text}");
@@ -56,6 +59,7 @@ pub fn run(command: &StatusCommand, socket: &Path) -> anyhow::Result<()> {
 fn render(
     links: &[LinkStatus],
     images: &[ImageStatus],
+    builds: &[BuildStatus],
     clients: &[ClientStatus],
     steps: bool,
 ) -> String {
@@ -90,6 +94,14 @@ fn render(
             current.join(", ")
         }
     );
+    for build in builds {
+        let name = &build.name;
+        let _ = match build.state {
+            BuildState::Running => writeln!(text, "building {name}: {}", how_far(build)),
+            BuildState::Broken => writeln!(text, "the last build of {name} was broken off"),
+            BuildState::Failed | BuildState::Published => Ok(()),
+        };
+    }
     if clients.is_empty() {
         text.push_str("no client has booted since the daemon started\n");
         return text;

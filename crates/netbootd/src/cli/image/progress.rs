@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use image::progress::{Progress, Stage};
+use image::catalogue::BuildStatus;
+use image::progress::{Pace, Progress, Stage};
 use indicatif::{HumanBytes, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 /// How often a line is written where there is no terminal.
@@ -20,10 +21,7 @@ pub(super) struct Shown {
 
 /// What is known of the stage that is shown in lines.
 struct Lines {
-    stage: Stage,
-    total: u64,
-    done: u64,
-    began: Instant,
+    pace: Pace,
     said: Instant,
 }
 
@@ -34,13 +32,9 @@ impl Shown {
             bar.enable_steady_tick(Duration::from_millis(200));
             bar
         });
-        let now = Instant::now();
         let lines = Lines {
-            stage: Stage::Scan,
-            total: 0,
-            done: 0,
-            began: now,
-            said: now,
+            pace: Pace::new(Stage::Scan, None),
+            said: Instant::now(),
         };
         Self {
             bar,
@@ -84,13 +78,9 @@ impl Progress for Shown {
     fn stage(&self, stage: Stage, total: Option<u64>) {
         self.files.store(0, Ordering::Relaxed);
         let Some(bar) = &self.bar else {
-            let now = Instant::now();
             *self.lines() = Lines {
-                stage,
-                total: total.unwrap_or(0),
-                done: 0,
-                began: now,
-                said: now,
+                pace: Pace::new(stage, total),
+                said: Instant::now(),
             };
             let total = match (stage, total) {
                 (Stage::Scan, _) | (_, None) => String::new(),
@@ -112,12 +102,16 @@ impl Progress for Shown {
             return bar.inc(amount);
         }
         let mut lines = self.lines();
-        lines.done += amount;
+        lines.pace.done += amount;
         let now = Instant::now();
-        if now - lines.said >= EVERY && lines.total > 0 {
+        if now - lines.said >= EVERY
+            && let Some(total) = lines.pace.total
+        {
             lines.said = now;
-            let files = self.files.load(Ordering::Relaxed);
-            eprintln!("{}", lines.line(now - lines.began, files));
+            let (pace, files) = (&lines.pace, self.files.load(Ordering::Relaxed));
+            let (rate, left) = (pace.rate(now), pace.left(now));
+            let line = line(pace.stage.as_str(), (pace.done, total), files, rate, left);
+            eprintln!("{line}");
         }
     }
 
@@ -133,23 +127,39 @@ impl Progress for Shown {
     }
 }
 
-impl Lines {
-    /// How far the stage is after this time.
-    fn line(&self, elapsed: Duration, files: u64) -> String {
-        let rate = self.done as f64 / elapsed.as_secs_f64().max(0.001);
-        let left = self.total.saturating_sub(self.done) as f64 / rate.max(1.0);
-        let files = match files {
-            0 => String::new(),
-            files => format!(", {files} files"),
-        };
-        format!(
-            "{}: {} of {}{files}, {}/s, {left:.0} s left",
-            self.stage.as_str(),
-            HumanBytes(self.done),
-            HumanBytes(self.total),
-            HumanBytes(rate as u64),
-        )
+/// How far a build is that another process makes.
+pub(in super::super) fn how_far(build: &BuildStatus) -> String {
+    match build.total {
+        Some(total) => line(
+            &build.phase,
+            (build.done, total),
+            build.files,
+            build.rate,
+            build.left,
+        ),
+        None => build.phase.clone(),
     }
+}
+
+/// A stage, how many of how many bytes of it are done, the files among them, bytes and seconds.
+fn line(
+    stage: &str,
+    (done, total): (u64, u64),
+    files: u64,
+    rate: u64,
+    left: Option<u64>,
+) -> String {
+    let files = match files {
+        0 => String::new(),
+        files => format!(", {files} files"),
+    };
+    format!(
+        "{stage}: {} of {}{files}, {}/s, {} s left",
+        HumanBytes(done),
+        HumanBytes(total),
+        HumanBytes(rate),
+        left.unwrap_or(0),
+    )
 }
 
 #[cfg(test)]
@@ -158,16 +168,14 @@ mod tests {
 
     #[test]
     fn a_line_tells_bytes_files_rate_and_time_left() {
-        let now = Instant::now();
-        let lines = Lines {
-            stage: Stage::Squash,
-            total: 300 << 20,
-            done: 100 << 20,
-            began: now,
-            said: now,
-        };
         assert_eq!(
-            lines.line(Duration::from_secs(10), 1234),
+            line(
+                "writing the root image",
+                (100 << 20, 300 << 20),
+                1234,
+                10 << 20,
+                Some(20)
+            ),
             "writing the root image: 100.00 MiB of 300.00 MiB, 1234 files, 10.00 MiB/s, 20 s left"
         );
     }

@@ -1,13 +1,16 @@
-//! The image commands beside a daemon that serves, and a boot of an image that was made from a pipe. `SUBJECT` changes
+//! The image commands beside a daemon that serves, and boots of images from every kind of source. `SUBJECT` changes
 //! nothing.
+
+mod sources;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use integration::boot::passes;
-use integration::subject::netbootd::{command, configure, state_dir};
-use integration::{Firmware, Lab, Ran, Server, Setup, in_lab, place, ran, roots, succeed};
+use integration::subject::netbootd::{asked, command, configure, state_dir};
+use integration::{Lab, Process, Ran, Server, Setup, in_lab, ran, roots, succeed, until};
+use rustix::process::Signal;
 
 /// A netbootd that serves the small image and keeps one generation.
 struct Serving<'a> {
@@ -166,39 +169,36 @@ fn a_generation_is_verified_carried_and_removed() {
 }
 
 #[test]
-fn an_image_from_a_pipe_boots_and_is_kept_while_it_runs() {
+fn a_build_is_seen_by_the_daemon_while_it_runs_and_when_it_was_killed() {
     in_lab(|lab| {
-        let small = roots::small()?;
-        let setup = Setup {
-            image: Some(&small),
-            kernel_arguments: "quiet",
-            config: "[images.small]\nkeep = 1\n",
-            ..Setup::default()
+        let serving = Serving::start(lab)?;
+        let mut build = command(lab, &["image", "build", "--name", "slow"])?;
+        build.args(["--compression", "xz:9"]);
+        build
+            .arg(roots::small()?.folder)
+            .arg("--config")
+            .arg(&serving.config);
+        let mut build = Process::start(&mut build, &lab.folder().join("build.log"))?;
+        let status = |words: &str| {
+            until(Duration::from_secs(60), words, || {
+                let said = asked(lab, &["status"])?;
+                Ok(said.contains(words).then_some(said))
+            })
         };
-        let config = configure(lab, &setup)?;
-        let script = "tar -C \"$1\" --numeric-owner --xattrs -cf - . | \"$2\" image build --name small --config \"$3\" -";
-        let mut build = lab.command("sh")?;
-        build.args(["-c", script, "sh"]).arg(&small.folder);
-        build.arg(place::built("netbootd")?).arg(&config);
-        let said = succeed(&mut build)?.text;
-        ensure!(said.contains("published"), "{said}");
-        let booted = said.split_whitespace().next().context("nothing said")?;
-
-        let mut serving = Serving {
-            lab,
-            config,
-            server: Server::netbootd(lab, &setup)?,
-        };
-        passes(lab, &mut serving.server, Firmware::Bios)?;
-        for words in ["second", "third", "fourth"] {
-            let (said, _) = serving.build(words)?;
-            ensure!(!said.contains(booted), "a client ran {booted}: {said}");
-        }
-        let refused = serving.tried(&["remove", booted])?;
+        let said = status("building slow: writing the root image: ")?;
+        ensure!(said.contains("/s, "), "no rate: {said}");
+        build.signal(Signal::KILL)?;
+        build.wait(Duration::from_secs(10))?;
+        status("the last build of slow was broken off")?;
+        let (_, third) = serving.build("third")?;
+        let mut curl = lab.command("curl")?;
+        let socket = "/run/netbootd/control.sock";
+        curl.args(["-s", "--unix-socket", socket, "http://x/builds"]);
+        let builds = succeed(&mut curl)?.text;
+        let id = third.trim_start_matches("small@");
         ensure!(
-            refused.errors.contains("a client runs it"),
-            "{}",
-            refused.everything()
+            builds.contains("\"published\"") && builds.contains(id),
+            "{builds}"
         );
         Ok(())
     });
