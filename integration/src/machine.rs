@@ -207,6 +207,10 @@ impl Machine {
             let socket = format!("/proc/{}/root{}", self.id(), keyboard(&self.tap));
             let line = UnixStream::connect(&socket)
                 .with_context(|| format!("no serial console at {socket}"))?;
+            // What the machine says comes here too, letter by letter: if nobody takes it, the machine waits with the
+            // 278th. The thread ends with the machine.
+            let mut said = line.try_clone()?;
+            std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
             let _ = self.keyboard.set(line);
         }
         if let Some(mut line) = self.keyboard.get() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use integration::subject::netbootd;
+use integration::subject::netbootd::asked;
 use integration::{
     Card, Firmware, Lab, Machine, People, Person, Server, Setup, in_lab, ran, roots, succeed, until,
 };
@@ -35,7 +35,6 @@ impl<'a> Room<'a> {
         let public = person.public_key()?;
         let full = roots::full()?;
         let mut people = People::new(lab, &full, &[("alice", ALICE, PASSWORD)])?;
-        people.start_sshd(&lab.folder().join("sshd.log"))?;
         let config = format!("[clients.{:?}]\nhostname = \"pc01\"\n{lines}", plug.1);
         let setup = Setup {
             image: Some(&full),
@@ -45,10 +44,12 @@ impl<'a> Room<'a> {
             ..Setup::default()
         };
         let server = Server::netbootd(lab, &setup)?;
+        if lines.contains("machine") {
+            asked(lab, &["ssh", "server-setup", "--install"])?;
+        }
+        people.start_sshd(&lab.folder().join("sshd.log"))?;
         let known_hosts = lab.folder().join("ssh_known_hosts");
-        let mut line = netbootd::command(lab, &["ssh", "known-hosts", "--config"])?;
-        let line = succeed(line.arg(lab.folder().join("netbootd.toml")))?.text;
-        std::fs::write(&known_hosts, line)?;
+        std::fs::write(&known_hosts, asked(lab, &["ssh", "known-hosts"])?)?;
         let mut machine = Machine::plugged_in(lab, Firmware::Bios, Card::Virtio, 1024, plug)?;
         machine.until_says(&["login:"], LIMIT)?;
         Ok(Self {
@@ -178,6 +179,91 @@ fn people_log_in_with_the_servers_password_to_the_servers_home() {
             "login by ssh with a key, no home: {:.1} s",
             start.elapsed().as_secs_f32()
         );
+        room.server.must_run()
+    });
+}
+
+#[test]
+fn with_a_key_people_land_in_their_own_home_and_run_a_program_from_it() {
+    in_lab(|lab| {
+        let lines = "[login]\nusers = [\"alice\"]\nhome = \"machine\"\n";
+        let mut room = Room::new(lab, lines)?;
+        // Her key and a program are in her home, as on any day before.
+        let key = room.person.public_key()?;
+        let script = format!(
+            "mkdir -m 700 .ssh && echo '{key}' > .ssh/authorized_keys && cp /bin/uname mine && echo old > note"
+        );
+        let alice = ["su", "-", "alice", "-c", &script];
+        room.people.run(&alice)?;
+
+        let words = "pwd; ./mine -n; echo new >> note; cat note; id -u; stat -f -c %T .";
+        let start = Instant::now();
+        let said = room
+            .person
+            .logs_in("alice@pc01", &room.known_hosts, words)?;
+        eprintln!(
+            "login by key, home to be mounted: {:.1} s",
+            start.elapsed().as_secs_f32()
+        );
+        let want = format!("/home/alice\npc01\nold\nnew\n{ALICE}\nfuseblk\n");
+        ensure!(said == want, "{said}");
+        let seen = room
+            .people
+            .run(&["stat", "-c", "%u %s", "/home/alice/note"])?;
+        ensure!(seen.trim() == format!("{ALICE} 8"), "on the server: {seen}");
+        let start = Instant::now();
+        room.person
+            .logs_in("alice@pc01", &room.known_hosts, "true")?;
+        eprintln!(
+            "login by key, home mounted: {:.1} s",
+            start.elapsed().as_secs_f32()
+        );
+
+        // The password works as well; others see nothing of hers that they could not see on the server.
+        let said = room.alice(PASSWORD, "tail -1 note")?;
+        ensure!(said.as_deref() == Ok("new\n"), "by password: {said:?}");
+        let said = room.bob("cat /home/alice/.ssh/authorized_keys 2>&1; true")?;
+        ensure!(said.contains("Permission denied"), "{said}");
+
+        // Nobody else on the link gets the machine's certificate, and it opens no shell.
+        let url = format!(
+            "http://{}/client/{}/homes-certificate",
+            Lab::SERVER,
+            room.machine.mac().replace(':', "-")
+        );
+        let mut curl = room.person.client.command("curl")?;
+        let said = succeed(curl.args(["-sS", "-w", "%{http_code}", &url]))?.text;
+        ensure!(said.ends_with("403"), "somebody else: {said}");
+
+        // The server's ssh is away for a while, and a long job goes on afterwards.
+        room.people.stop_sshd()?;
+        let start = Instant::now();
+        let said = room.bob("timeout 100 ls /home/alice 2>&1; echo $?")?;
+        eprintln!(
+            "asking while the server is away: {:.1} s",
+            start.elapsed().as_secs_f32()
+        );
+        ensure!(!said.ends_with("124\n"), "it hangs: {said}");
+        room.people
+            .start_sshd(&lab.folder().join("sshd-again.log"))?;
+        let said = room
+            .person
+            .logs_in("alice@pc01", &room.known_hosts, "cat note")?;
+        ensure!(said == "old\nnew\n", "after the server's restart: {said}");
+
+        // When nobody looks into it any more it is given back.
+        let start = Instant::now();
+        until(Duration::from_secs(240), "the home to be unmounted", || {
+            std::thread::sleep(Duration::from_secs(5));
+            let said = room.bob("grep -c fuse.sshfs /proc/mounts; true")?;
+            Ok((said.trim() == "0").then_some(()))
+        })?;
+        eprintln!(
+            "home away after the last use: {:.0} s",
+            start.elapsed().as_secs_f32()
+        );
+        let failed = room.bob("systemctl --failed --no-legend")?;
+        ensure!(failed.trim().is_empty(), "units failed: {failed}");
         room.server.must_run()
     });
 }

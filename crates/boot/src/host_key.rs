@@ -20,7 +20,7 @@ use crate::Timelines;
 /// Longest text that is looked at as a key, in bytes.
 const MAX_KEY: usize = 1024;
 /// How much earlier than now a certificate begins, in seconds: clocks of a room differ.
-const BEFORE: u64 = 300;
+pub(crate) const BEFORE: u64 = 300;
 
 /// How long a certificate is good, in seconds: 180 days.
 ///
@@ -48,6 +48,12 @@ impl fmt::Display for KeyError {
 
 impl std::error::Error for KeyError {}
 
+impl From<&str> for KeyError {
+    fn from(reason: &str) -> Self {
+        Self(reason.to_owned())
+    }
+}
+
 impl From<ssh_key::Error> for KeyError {
     fn from(error: ssh_key::Error) -> Self {
         Self(error.to_string())
@@ -67,7 +73,7 @@ impl HostKey {
             .ok_or_else(|| KeyError("only ed25519 keys are signed".to_owned()))
     }
 
-    fn public(&self) -> PublicKey {
+    pub(crate) fn public(&self) -> PublicKey {
         PublicKey::from(Ed25519PublicKey(self.0))
     }
 
@@ -183,6 +189,10 @@ impl Authority {
         }
         builder.valid_principal(host.address.to_string())?;
         builder.comment(&host.hostname)?;
+        self.sign(builder)
+    }
+
+    pub(crate) fn sign(&self, builder: Builder) -> Result<String, KeyError> {
         Ok(builder.sign(&self.0)?.to_openssh()?)
     }
 }

@@ -6,7 +6,7 @@
 //! * [`Site`] answers [`Site::plan`]: what this client boots now.
 //! * [`loader`] names the first loader for a firmware; [`script`] writes the iPXE script.
 //! * [`overlay`] renders the few files that make one client differ from another.
-//! * [`Authority`] signs the clients' ssh host keys.
+//! * [`Authority`] signs the clients' ssh host keys, and what they may do with them at the server.
 //! * [`Timelines`] keeps what happened to each client, and says in words where a boot stopped.
 #![forbid(unsafe_code)]
 
@@ -25,6 +25,7 @@ mod site;
 mod status;
 mod ticket;
 mod timelines;
+mod user_key;
 mod verdict;
 mod why;
 
@@ -39,4 +40,5 @@ pub use site::{BootPlan, ClientSettings, Plan, PublishedImage, Site};
 pub use status::{ClientStatus, Outcome, StepStatus};
 pub use ticket::{TRIES, Ticket, Tickets, Tried};
 pub use timelines::{Reached, Stopped, Timelines};
+pub use user_key::HOMES_VALIDITY;
 pub use why::{Event, Why};

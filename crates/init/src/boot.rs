@@ -15,7 +15,7 @@ use crate::host_key::{self, HostKey};
 use crate::modules::Modules;
 use crate::report::Reporter;
 use crate::retry::until_done;
-use crate::{client, console, mount, network, overlay, pam, say, switch_root};
+use crate::{client, console, homes, mount, network, overlay, pam, people, say, switch_root};
 
 /// How long a message about a boot that cannot go on stays before the machine restarts.
 const LAST_WORDS: Duration = Duration::from_secs(60);
@@ -152,6 +152,11 @@ fn finish(
     key.finish();
     host_key::certify(arguments, &root);
     pam::prepare(&root);
+    if people::homes_are_the_machines(&root)
+        && let Err(reason) = homes::renew(arguments)
+    {
+        say!("no certificate for people's homes: {reason}");
+    }
     Ok(root)
 }
 

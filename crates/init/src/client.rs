@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use model::BootArguments;
 
-use crate::{lease, login, quiet, running};
+use crate::{homes, lease, login, quiet, running};
 
 /// Below the new root, until it is `/`.
 const FOLDER: &str = "run/netbootd";
@@ -24,6 +24,7 @@ The netbootd client program.
 Usage: client running   tell the server that this machine has come up, what of it failed,
                         and the first login
        client lease     keep renewing the lease of this machine's address
+       client homes     keep this machine's certificate for people's homes
        client status    show what this machine was booted from
        client login     check a password for PAM, and mount the home
        client logout N  unmount the home of the account with this number
@@ -100,6 +101,7 @@ pub(crate) fn run(words: &[String]) -> ExitCode {
         Some("lease") => boot_arguments()
             .and_then(|arguments| lease::keep(&arguments))
             .map(|never| match never {}),
+        Some("homes") => boot_arguments().map(|arguments| match homes::keep(&arguments) {}),
         Some("status") => status(),
         Some("login") => return login::run(),
         Some("logout") => login::logout(words.get(1).map_or("", String::as_str)),

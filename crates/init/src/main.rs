@@ -20,6 +20,7 @@ mod console;
 mod cpio;
 mod dhcp;
 mod download;
+mod homes;
 mod host_key;
 mod http;
 mod lease;

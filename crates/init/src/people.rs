@@ -3,10 +3,14 @@
 use std::fs;
 use std::path::Path;
 
+use model::Home;
+
+use crate::unpack::small_text;
+
 /// Their lines of passwd(5), below the root.
 pub(crate) const USERS: &str = "etc/netbootd/users";
 /// Where their homes are: one word of the configuration.
-const HOME: &str = "/etc/netbootd/home";
+const HOME: &str = "etc/netbootd/home";
 
 /// One of them.
 #[derive(Debug, PartialEq, Eq)]
@@ -37,7 +41,16 @@ fn read(line: &str) -> Option<Person> {
 
 /// Whether the homes come from the server at a login with a password, and go with the last logout.
 pub(crate) fn homes_come_at_login() -> bool {
-    fs::read_to_string(HOME).is_ok_and(|text| text.trim() == "sshfs")
+    home_is(Path::new("/"), Home::Sshfs)
+}
+
+/// Whether the client with this root has homes with a key of its own.
+pub(crate) fn homes_are_the_machines(root: &Path) -> bool {
+    home_is(root, Home::Machine)
+}
+
+fn home_is(root: &Path, home: Home) -> bool {
+    small_text(root, HOME).is_some_and(|text| Home::from_name(text.trim()) == Some(home))
 }
 
 /// Whether something is mounted at this path.

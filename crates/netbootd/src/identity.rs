@@ -6,11 +6,12 @@ use std::path::Path;
 
 use anyhow::Context;
 use boot::{Authority, HostIdentity, HostKey, NotSigned, known_hosts};
-use model::{HostKeyRequest, MacAddr};
+use model::{Home, HostKeyRequest, MacAddr};
 use serde::{Deserialize, Serialize};
 use tracing::{error, info, warn};
 
 use crate::daemon::{Daemon, unix_millis, unix_seconds};
+use crate::people::Here;
 
 /// A token signs a key for this long, in seconds, as it unlocks the overlay.
 pub const TOKEN_LIFE: u64 = 300;
@@ -119,6 +120,57 @@ fn sign(
     Ok(format!("{certificate}\n{}\n", known_hosts_line(daemon)))
 }
 
+/// A certificate for the homes that `client`, which is up, has with its own key. It is of no use without
+/// that key, so whoever is at the client's address may ask, at any time. Or a status and the reason.
+pub fn certify_homes(
+    daemon: &Daemon,
+    client: MacAddr,
+    address: Ipv4Addr,
+) -> Result<String, (u16, String)> {
+    let refused = |reason: &str| (403, reason.to_owned());
+    let hosts = daemon.timelines().hosts();
+    let host = hosts
+        .into_iter()
+        .find(|(mac, host)| *mac == client && host.address == address);
+    let Some((_, host)) = host.filter(|_| daemon.may_be_at(client, address)) else {
+        warn!(%client, %address, "someone asked for a certificate for homes who has no signed host key there");
+        return Err(refused(
+            "no host key of this client was signed for this address",
+        ));
+    };
+    let images = daemon.images.load();
+    let layers = images.site.layers(client);
+    let here = Here::read(daemon, Some(address));
+    let login = here.as_ref().map(|here| here.login(&daemon.config));
+    let Some(login) = login.filter(|login| login.home(&layers) == Home::Machine) else {
+        return Err(refused("this client has no homes with a key of its own"));
+    };
+    let names: Vec<&str> = login
+        .accounts(&layers)
+        .map(|account| account.name.as_str())
+        .collect();
+    let mut nonce = [0; 32];
+    let signed = getrandom::fill(&mut nonce)
+        .map_err(anyhow::Error::from)
+        .and_then(|()| {
+            let authority = &daemon.authority;
+            Ok(authority.certify_homes(client, &host, &names, nonce, unix_seconds())?)
+        });
+    match signed {
+        Ok(certificate) => {
+            info!(%client, hostname = host.hostname, people = names.len(), "signed its key for homes");
+            Ok(certificate + "\n")
+        }
+        Err(error) => {
+            warn!(%client, "its key cannot be signed for homes: {error:#}");
+            Err((
+                500,
+                "the key cannot be signed; the server's log says why".to_owned(),
+            ))
+        }
+    }
+}
+
 /// The host keys of the clients as they are now, by name. `leased` says to whom addresses are leased
 /// now: a machine that is off has no longer the one that somebody else got.
 pub fn hosts(daemon: &Daemon, leased: &HashMap<Ipv4Addr, MacAddr>) -> Vec<HostIdentity> {
@@ -138,6 +190,10 @@ pub struct SshStatus {
     pub domain: String,
     /// The line of `known_hosts`.
     pub known_hosts: String,
+    /// The public key that signs what clients may do at the server.
+    pub authority: String,
+    /// Whose homes clients may have with keys of their own.
+    pub people: Vec<String>,
 }
 
 /// See [`SshStatus`].
@@ -145,6 +201,8 @@ pub fn status(daemon: &Daemon) -> SshStatus {
     SshStatus {
         domain: daemon.config.dns.domain.clone(),
         known_hosts: known_hosts_line(daemon),
+        authority: daemon.authority.public(),
+        people: crate::people::with_machine_homes(&daemon.config),
     }
 }
 

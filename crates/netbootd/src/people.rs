@@ -7,6 +7,7 @@ use std::{fs, io};
 
 use boot::overlay::{Login, People, User};
 use config::Config;
+use model::Home;
 
 use crate::daemon::Daemon;
 
@@ -100,6 +101,56 @@ pub fn users(config: &Config, here: Option<&Here>) -> Vec<User> {
     names.into_iter().map(user).collect()
 }
 
+/// The ways in which clients have homes; none where they have nobody of the server's.
+fn homes(config: &Config) -> Vec<Home> {
+    if config.login.users.is_empty() {
+        return Vec::new();
+    }
+    let of_clients = config.clients.values().map(|client| &client.settings);
+    let settings = of_clients.chain(config.groups.iter().map(|group| &group.settings));
+    let said = settings.filter_map(|settings| settings.home);
+    said.chain([config.login.home]).collect()
+}
+
+/// Whose homes some client may have with a key of its own.
+pub fn with_machine_homes(config: &Config) -> Vec<String> {
+    if !homes(config).contains(&Home::Machine) {
+        return Vec::new();
+    }
+    let people = Here::new(config, None).map(|here| here.people);
+    let accounts = people.unwrap_or_default().accounts.into_iter();
+    accounts.map(|account| account.name).collect()
+}
+
+/// What an image lacks for the server's people to log in and to have their homes. `has` says whether it has
+/// the file of this path, without a leading slash.
+pub fn lacks(config: &Config, has: impl Fn(&str) -> bool) -> Vec<String> {
+    let homes = homes(config);
+    let used = |home: Home| homes.contains(&home);
+    let sshfs = used(Home::Sshfs) || used(Home::Machine);
+    [
+        (
+            !homes.is_empty(),
+            "usr/bin/ssh",
+            "passwords cannot be checked at the server",
+        ),
+        (
+            sshfs,
+            "usr/bin/sshfs",
+            "homes cannot be mounted (package sshfs)",
+        ),
+        (
+            used(Home::Nfs),
+            "sbin/mount.nfs",
+            "homes cannot be mounted (package nfs-common or nfs-utils)",
+        ),
+    ]
+    .into_iter()
+    .filter(|(wanted, path, _)| *wanted && !has(path))
+    .map(|(_, path, so)| format!("it has no /{path}: {so}"))
+    .collect()
+}
+
 /// The lines of `ssh_host_*_key.pub`, without their comments.
 fn public_host_keys(folder: &Path) -> io::Result<Vec<String>> {
     let mut keys = Vec::new();
@@ -132,6 +183,20 @@ mod tests {
         let said = here.problems.join("\n");
         assert!(said.contains("no account `no-such-person`"), "{said}");
         assert!(said.contains("set `login.server`"), "{said}");
+    }
+
+    #[test]
+    fn an_image_that_cannot_mount_homes_is_told_of() {
+        let lacking = |text: &str| lacks(&config(text), |path| path == "usr/bin/ssh");
+        assert!(lacking("").is_empty());
+        let login = "[login]\nusers = [\"alice\"]\nhome = \"tmpfs\"\n";
+        assert!(lacking(login).is_empty());
+        let group = format!("{login}[groups.a]\nhome = \"machine\"\n[groups.b]\nhome = \"nfs\"\n");
+        let said = lacking(&group);
+        assert!(
+            said.len() == 2 && said[0].contains("/usr/bin/sshfs"),
+            "{said:?}"
+        );
     }
 
     #[test]

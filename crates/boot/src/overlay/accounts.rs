@@ -95,7 +95,7 @@ fn server_people(
         lines.retain(|old| old.split(':').next() != Some(name));
         lines.push(line);
     };
-    let accounts: Vec<&ServerAccount> = login.accounts(context).collect();
+    let accounts: Vec<&ServerAccount> = login.accounts(&context.layers).collect();
     for account in &accounts {
         put(passwd, &account.name, passwd_line(account));
     }

@@ -3,11 +3,12 @@
 
 use model::Home;
 
-use super::OverlayContext;
 use super::entries::Entries;
+use super::{OverlayContext, homes};
+use crate::Layers;
 
 /// Where what the client program reads is.
-const FOLDER: &str = "etc/netbootd";
+pub(super) const FOLDER: &str = "etc/netbootd";
 /// Numbers of people; those below are the system's own, as those between are nobody's and systemd's.
 const PEOPLE: [std::ops::RangeInclusive<u32>; 2] = [1000..=60_000, 65_536..=2_147_483_647];
 
@@ -174,13 +175,18 @@ pub struct Login<'a> {
 }
 
 impl Login<'_> {
-    /// The people that this client has.
-    pub(super) fn accounts<'b>(
+    /// The people that a client has of whom this is said.
+    pub fn accounts<'b>(
         &'b self,
-        context: &'b OverlayContext<'_>,
+        layers: &'b Layers<'_>,
     ) -> impl Iterator<Item = &'b ServerAccount> {
         let accounts = self.people.accounts.iter();
-        accounts.filter(|account| context.layers.has_user(&account.name))
+        accounts.filter(|account| layers.has_user(&account.name))
+    }
+
+    /// Where that client has their homes from.
+    pub fn home(&self, layers: &Layers<'_>) -> Home {
+        layers.home().unwrap_or(self.home)
     }
 }
 
@@ -191,11 +197,11 @@ pub(super) fn keys_file(name: &str) -> String {
 
 pub(super) fn files(entries: &mut Entries, context: &OverlayContext<'_>) {
     let Some(login) = &context.login else { return };
-    let accounts: Vec<&ServerAccount> = login.accounts(context).collect();
+    let accounts: Vec<&ServerAccount> = login.accounts(&context.layers).collect();
     if accounts.is_empty() {
         return;
     }
-    let home = context.layers.home().unwrap_or(login.home);
+    let home = login.home(&context.layers);
     entries.file(&format!("{FOLDER}/home"), format!("{}\n", home.as_str()));
     let line = |account: &&ServerAccount| passwd_line(account) + "\n";
     entries.file(
@@ -211,12 +217,7 @@ pub(super) fn files(entries: &mut Entries, context: &OverlayContext<'_>) {
         &format!("{FOLDER}/ssh_config"),
         ssh_config(&login.server, ways),
     );
-    if home == Home::Sshfs {
-        // logind stops this unit after a person's last session.
-        let text = "[Service]\nExecStopPost=-/run/netbootd/client logout %i\n";
-        let path = "etc/systemd/system/user-runtime-dir@.service.d/90-netbootd.conf";
-        entries.file(path, text.to_owned());
-    }
+    homes::units(entries, login, home, &accounts);
 }
 
 /// The account's line of passwd(5): no password is valid there.
@@ -234,7 +235,7 @@ pub(super) fn passwd_line(account: &ServerAccount) -> String {
 
 /// How the client's ssh talks to the server: to the host whose key it knows, never asking, and never
 /// waiting for ever.
-fn ssh_config(server: &str, ways: &str) -> String {
+pub(super) fn ssh_config(server: &str, ways: &str) -> String {
     format!(
         "Host *\n    HostName {server}\n    HostKeyAlias netbootd\n    \
          UserKnownHostsFile /etc/netbootd/known_hosts\n    GlobalKnownHostsFile /dev/null\n    \

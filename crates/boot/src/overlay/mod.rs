@@ -5,6 +5,7 @@
 
 mod accounts;
 mod entries;
+mod homes;
 mod login;
 mod network;
 mod units;

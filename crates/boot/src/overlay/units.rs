@@ -53,7 +53,7 @@ const COMMANDS_UNIT: &str = "[Unit]\n\
     RemainAfterExit=yes\n\
     ExecStart=/bin/sh /etc/netbootd/commands\n";
 
-const SYSTEM: &str = "etc/systemd/system";
+pub(super) const SYSTEM: &str = "etc/systemd/system";
 
 pub(super) fn units(entries: &mut Entries, context: &OverlayContext<'_>) {
     started(entries, "netbootd-client", CLIENT_UNIT);
@@ -87,7 +87,7 @@ pub(super) fn units(entries: &mut Entries, context: &OverlayContext<'_>) {
     }
 }
 
-fn started(entries: &mut Entries, name: &str, text: &str) {
+pub(super) fn started(entries: &mut Entries, name: &str, text: &str) {
     entries.file(&format!("{SYSTEM}/{name}.service"), text.to_owned());
     let wanted = format!("{SYSTEM}/multi-user.target.wants/{name}.service");
     entries.link(&wanted, &format!("../{name}.service"));

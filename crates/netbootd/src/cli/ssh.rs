@@ -29,7 +29,17 @@ enum Command {
         #[arg(long, requires = "install", default_value = "/etc/ssh/ssh_known_hosts")]
         file: PathBuf,
     },
+    /// Prints what lets clients with `home = "machine"` have homes of this server from its sshd
+    ServerSetup {
+        /// Writes the two files instead, if they are not there as printed; sshd has to be reloaded then
+        #[arg(long)]
+        install: bool,
+    },
 }
+
+/// The authority that sshd is to trust, and where it is told so.
+const AUTHORITY: &str = "/etc/ssh/netbootd-homes.pub";
+const DROP_IN: &str = "/etc/ssh/sshd_config.d/20-netbootd-homes.conf";
 
 /// Does what was asked.
 pub fn run(command: &SshCommand, socket: &Path) -> anyhow::Result<()> {
@@ -46,8 +56,41 @@ pub fn run(command: &SshCommand, socket: &Path) -> anyhow::Result<()> {
             };
             println!("{}: {what}", file.display());
         }
+        Command::ServerSetup { install } => server_setup(&status, *install)?,
     }
     Ok(())
+}
+
+fn server_setup(status: &SshStatus, install: bool) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        !status.people.is_empty(),
+        "no client has homes of this server with a key of its own: it takes `users` in [login], and home = \"machine\""
+    );
+    for (path, text) in setup_files(status) {
+        if !install {
+            println!("# {path}\n{text}");
+        } else if fs::read_to_string(path).is_ok_and(|old| old == text) {
+            println!("{path}: it is so already");
+        } else {
+            store::file::replace_with_mode(Path::new(path), text.as_bytes(), 0o644)
+                .with_context(|| format!("cannot write {path}"))?;
+            println!("{path}: written; reload sshd (`systemctl reload ssh`)");
+        }
+    }
+    Ok(())
+}
+
+/// Only for the people of [login], so that whoever has the authority's key is nobody else here.
+fn setup_files(status: &SshStatus) -> [(&'static str, String); 2] {
+    let people = status.people.join(",");
+    let drop_in = format!(
+        "# Clients of netbootd may read and write the homes of these people.\n\
+         Match User {people}\n    TrustedUserCAKeys {AUTHORITY}\n"
+    );
+    [
+        (AUTHORITY, format!("{}\n", status.authority)),
+        (DROP_IN, drop_in),
+    ]
 }
 
 /// Replaces the file as a whole; says whether that was needed.
@@ -72,12 +115,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn sshd_trusts_clients_with_the_homes_of_the_people_that_they_have_only() {
+        let status = SshStatus {
+            domain: "lab.internal".into(),
+            known_hosts: String::new(),
+            authority: "ssh-ed25519 AAAA".into(),
+            people: vec!["alice".into(), "bob".into()],
+        };
+        let [(_, authority), (_, drop_in)] = setup_files(&status);
+        assert_eq!(authority, "ssh-ed25519 AAAA\n");
+        let lines: Vec<&str> = drop_in.lines().skip(1).map(str::trim).collect();
+        let trust = "TrustedUserCAKeys /etc/ssh/netbootd-homes.pub";
+        assert_eq!(lines, ["Match User alice,bob", trust]);
+    }
+
+    #[test]
     fn the_file_keeps_its_mode_and_other_lines() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("ssh_known_hosts");
         let status = SshStatus {
             domain: "lab.internal".into(),
             known_hosts: known_hosts::line("key", "lab.internal", [], &[]),
+            authority: "key".into(),
+            people: vec!["alice".into(), "bob".into()],
         };
         assert!(install(&file, &status).unwrap());
         let mode = |file: &Path| fs::metadata(file).unwrap().permissions().mode() & 0o777;

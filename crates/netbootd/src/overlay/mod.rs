@@ -109,7 +109,8 @@ pub fn files(
     Files::read(&folders, &facts)
 }
 
-fn exists(archive: &Archive, path: &str) -> bool {
+/// Whether an image has a file of this path, which has no leading slash.
+pub fn exists(archive: &Archive, path: &str) -> bool {
     archive
         .resolve(path.as_bytes(), true)
         .is_ok_and(|found| found.is_some())

@@ -18,6 +18,8 @@ use model::ImageName;
 
 use super::{keep, preview, print, progress};
 use crate::cli::runs::wait_for_quiet;
+use crate::images::Images;
+use crate::{overlay, people};
 
 #[derive(Debug, Args)]
 pub(super) struct Build {
@@ -143,6 +145,13 @@ pub(super) fn run(build: Build, state_dir: &Path, config: &Config) -> anyhow::Re
         manifest.root.files,
         HumanBytes(manifest.root.file_bytes),
     ))?;
+    let (images, _) = Images::open(config)?;
+    if let Some(made) = images.generation(&published.name, published.generation) {
+        let has = |path: &str| overlay::exists(&made.root.archive, path);
+        for problem in people::lacks(config, has) {
+            eprintln!("warning: {problem}");
+        }
+    }
     if manifest.root.reused_blocks > 0 {
         let unread = match manifest.root.unread_files {
             0 => String::new(),

@@ -52,6 +52,7 @@ impl Handler for Routes<'_> {
             (_, ["images", name, generation, file]) => {
                 self.image_file(name, generation, file, peer, request)
             }
+            (_, ["client", mac, "homes-certificate"]) => aside(|| homes(self.daemon, mac, peer)),
             (_, ["client", mac, "overlay.cpio"]) => aside(|| self.overlay(mac, peer, request)),
             (_, [""]) => Some(Answer::text(
                 200,
@@ -222,10 +223,29 @@ impl Routes<'_> {
 /// The certificate of a host key that `init` made.
 fn host_key(daemon: &Daemon, mac: &str, peer: SocketAddrV4, body: &[u8]) -> Option<Answer> {
     let client: MacAddr = mac.parse().ok()?;
-    Some(match identity::certify(daemon, client, *peer.ip(), body) {
+    Some(certificate(identity::certify(
+        daemon,
+        client,
+        *peer.ip(),
+        body,
+    )))
+}
+
+/// A certificate for the homes that the client has with that key.
+fn homes(daemon: &Daemon, mac: &str, peer: SocketAddrV4) -> Option<Answer> {
+    let client: MacAddr = mac.parse().ok()?;
+    Some(certificate(identity::certify_homes(
+        daemon,
+        client,
+        *peer.ip(),
+    )))
+}
+
+fn certificate(signed: Result<String, (u16, String)>) -> Answer {
+    match signed {
         Ok(text) => Answer::generated("text/plain", text.into_bytes()),
         Err((status, reason)) => Answer::text(status, &reason),
-    })
+    }
 }
 
 /// A run that is measured begins, or has ended.
