@@ -108,3 +108,50 @@ fn a_disk_that_fills_up_is_named_and_the_generation_before_stays() {
         String::from_utf8_lossy(&ran.stdout)
     );
 }
+
+#[test]
+fn a_hostile_or_cut_source_names_what_is_wrong_and_the_generation_before_stays() {
+    let lab = Lab::new();
+    let before = lab.build().unwrap().generation;
+    let pack = |words: &[&str]| {
+        let mut tar = Command::new("tar");
+        let packed = tar.args(words).current_dir(lab.folder.path()).status();
+        assert!(packed.unwrap().success());
+    };
+    pack(&["-cf", "good.tar", "-C", "root", "."]);
+    pack(&[
+        "-cPf",
+        "up.tar",
+        "--transform",
+        "s,^./etc,../etc,",
+        "-C",
+        "root",
+        ".",
+    ]);
+    let good = std::fs::read(lab.at("good.tar")).unwrap();
+    lab.put("cut.tar", &good[..good.len() / 2]).put(
+        "cut.raw",
+        &[[0; 510].as_slice(), &[0x55, 0xaa], &[0; 4000]].concat(),
+    );
+    for (source, words) in [
+        ("up.tar", "../etc"),
+        ("cut.tar", "cut.tar"),
+        ("cut.raw", "cut.raw"),
+    ] {
+        let mut options = lab.options();
+        options.source = lab.at(source);
+        let error = build(&options, &(), &AtomicBool::new(false)).unwrap_err();
+        assert!(error.to_string().contains(words), "{source}: {error}");
+        let image = Catalogue::open(&options.state_dir)
+            .image(&options.name)
+            .unwrap();
+        assert_eq!(image.current, Some(before), "{source}");
+        assert_eq!(image.generations.len(), 1, "{source}");
+        assert_eq!(image.generations[0].verify().unwrap(), [""; 0], "{source}");
+        let left = lab.state();
+        assert!(!left.iter().any(|path| path.contains(".tmp-")), "{left:?}");
+    }
+    let mut options = lab.options();
+    options.source = lab.at("good.tar");
+    build(&options, &(), &AtomicBool::new(false)).unwrap();
+}
