@@ -34,6 +34,11 @@ impl<'a> Room<'a> {
         let plug = lab.tap()?;
         let public = person.public_key()?;
         let full = roots::full()?;
+        ensure!(
+            full.folder.join("usr/bin/sshfs").exists(),
+            "{} was made before sshfs was asked for; make it anew",
+            full.folder.display()
+        );
         let mut people = People::new(lab, &full, &[("alice", ALICE, PASSWORD)])?;
         let config = format!("[clients.{:?}]\nhostname = \"pc01\"\n{lines}", plug.1);
         let setup = Setup {

@@ -8,6 +8,7 @@ pub mod odd;
 mod small;
 
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -26,7 +27,16 @@ pub struct Root {
 /// A Debian with systemd, openssh-server and the generic kernel, as it is installed; nothing of
 /// ours is in it. About 700 MB, made in about two minutes.
 pub fn full() -> Result<Root> {
-    let folder = made("full", |folder| debian::make(folder, "minbase", FULL))?;
+    let folder = match prepared("full") {
+        Some(folder) => folder,
+        // One that was made of other packages is not taken for this one.
+        None => {
+            let mut hasher = DefaultHasher::new();
+            FULL.hash(&mut hasher);
+            let name = format!("full-{:016x}", hasher.finish());
+            made(&name, |folder| debian::make(folder, "minbase", FULL))?
+        }
+    };
     Ok(Root {
         name: "full",
         folder,
