@@ -1,10 +1,13 @@
 //! A machine's own disk, with a system on it that does nothing but say so.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
 use crate::lab::Lab;
+use crate::place;
+use crate::process::succeed;
 
 /// What the system on the disk says on the serial console.
 pub const SAYS: &str = "the system on the local disk has started";
@@ -18,6 +21,11 @@ pub struct Disk {
 
 /// Bytes of the disk.
 const SIZE: usize = 1 << 20;
+
+/// Bytes of the disk for UEFI.
+const UEFI_SIZE: u64 = 16 << 20;
+/// Of package grub-efi-amd64-signed; looks for its configuration beside where Debian installs it.
+const GRUB: &str = "/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed";
 
 /// Real-mode code for 0000:7C00: sends the text behind it to the first serial port, and halts.
 const CODE: [u8; 26] = [
@@ -49,6 +57,49 @@ impl Disk {
             file,
             before: bytes,
         })
+    }
+
+    /// A GPT disk whose EFI system partition holds a GRUB that says [`SAYS`], as an installed system's
+    /// does where nobody has told the firmware of it.
+    pub fn uefi(lab: &Lab) -> Result<Self> {
+        let file = lab.folder().join("disk.img");
+        std::fs::File::create(&file)?.set_len(UEFI_SIZE)?;
+        let tool = |name: &str| anyhow::Ok(Command::new(place::tool(name)?));
+        let table = lab.folder().join("disk.sfdisk");
+        std::fs::write(&table, "label: gpt\nstart=2048, size=28672, type=uefi\n")?;
+        let mut sfdisk = tool("sh")?;
+        succeed(
+            sfdisk
+                .args(["-c", "sfdisk -q \"$1\" < \"$2\"", "sfdisk"])
+                .args([&file, &table]),
+        )?;
+        let mut mkfs = tool("mkfs.vfat")?;
+        succeed(
+            mkfs.args(["-F", "16", "--offset", "2048"])
+                .arg(&file)
+                .arg("14336"),
+        )?;
+        let grub = lab.folder().join("disk-grub.cfg");
+        let vendor = "EFI/debian";
+        std::fs::write(&grub, format!("echo '{SAYS}'\nsleep 3600\n"))?;
+        let partition = format!("{}@@1M", file.display());
+        let mut mmd = tool("mmd")?;
+        let folders = ["EFI", "EFI/BOOT", vendor].map(|folder| format!("::{folder}"));
+        succeed(mmd.args(["-i", &partition]).args(folders))?;
+        for (from, to) in [
+            (Path::new(GRUB), "EFI/BOOT/BOOTX64.EFI"),
+            (&grub, "EFI/debian/grub.cfg"),
+        ] {
+            let mut mcopy = tool("mcopy")?;
+            succeed(
+                mcopy
+                    .args(["-i", &partition])
+                    .arg(from)
+                    .arg(format!("::{to}")),
+            )?;
+        }
+        let before = std::fs::read(&file)?;
+        Ok(Self { file, before })
     }
 
     pub(crate) fn file(&self) -> &Path {

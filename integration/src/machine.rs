@@ -146,12 +146,17 @@ impl Machine {
         }
         qemu.args(["-device", &device]).args(more);
         if let Some(disk) = disk {
+            // SeaBIOS goes by -boot, which an index would overrule.
+            let disk_device = match firmware {
+                Firmware::Bios => "virtio-blk-pci,drive=disk",
+                _ => "virtio-blk-pci,drive=disk,bootindex=2",
+            };
             qemu.arg("-drive")
                 .arg(format!(
                     "if=none,id=disk,format=raw,file={}",
                     disk.file().display()
                 ))
-                .args(["-device", "virtio-blk-pci,drive=disk"]);
+                .args(["-device", disk_device]);
         }
         Self::run(lab, qemu, mac, tap, slot)
     }

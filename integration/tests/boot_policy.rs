@@ -13,6 +13,9 @@ const VERDICTS: [&str; 2] = ["VERDICT PASS", "VERDICT FAIL"];
 /// A room whose machines stay with their own disks.
 const WINDOWS_STAYS: &str = "[groups.room]\nmembers = [\"*\"]\nimage = \"local-disk\"\n";
 
+/// A room whose people choose.
+const MENU: &str = "[groups.room]\nmembers = [\"*\"]\nimage = \"menu\"\n";
+
 fn setup<'a>(image: &'a roots::Root, mode: Mode, config: &'a str) -> Setup<'a> {
     Setup {
         mode,
@@ -23,7 +26,6 @@ fn setup<'a>(image: &'a roots::Root, mode: Mode, config: &'a str) -> Setup<'a> {
     }
 }
 
-/// What `netbootd WORDS` prints; it has to succeed.
 #[test]
 fn a_machines_own_system_stays_the_default_and_linux_comes_once_with_a_ticket() {
     in_lab(|lab| {
@@ -94,8 +96,7 @@ fn beside_another_dhcp_server_a_machine_without_a_ticket_is_not_held_up() {
 fn a_menu_is_driven_over_the_serial_console() {
     in_lab(|lab| {
         let small = roots::small()?;
-        let menu = "[groups.room]\nmembers = [\"*\"]\nimage = \"menu\"\n";
-        let setup = setup(&small, Mode::Full, menu);
+        let setup = setup(&small, Mode::Full, MENU);
         let mut server = Server::netbootd(lab, &setup)?;
         let disk = Disk::new(lab)?;
         let (tap, mac) = lab.tap()?;
@@ -120,6 +121,57 @@ fn a_menu_is_driven_over_the_serial_console() {
         // Nobody touches it: its own disk.
         machine.until_says(&[SAYS], LIMIT)?;
         drop(machine);
+
+        let mut machine = start()?;
+        machine.until_says(&["Memory test"], LIMIT)?;
+        machine.types("m")?;
+        machine.until_says(&["Memtest86+"], LIMIT)?;
+        drop(machine);
+        disk.must_be_untouched()?;
+        server.must_run()
+    });
+}
+
+#[test]
+fn with_uefi_too_the_own_system_stays_and_linux_comes_once() {
+    in_lab(|lab| {
+        let small = roots::small()?;
+        let disk = Disk::uefi(lab)?;
+        let (tap, mac) = lab.tap()?;
+        let start = || {
+            let plug = (tap.clone(), mac.clone());
+            Machine::with_disk(lab, Firmware::Uefi, 1024, plug, &disk)
+        };
+        let own = || -> Result<f32> {
+            let mut machine = start()?;
+            machine.until_says(&[SAYS], LIMIT)?;
+            Ok(machine.console.elapsed().as_secs_f32())
+        };
+        let alone = own()?;
+        let full = setup(&small, Mode::Full, WINDOWS_STAYS);
+        let mut server = Server::netbootd(lab, &full)?;
+        let without = own()?;
+        asked(lab, &["boot-next", &mac, "small"])?;
+        let mut machine = start()?;
+        let verdict = machine.until_says(&VERDICTS, LIMIT)?;
+        ensure!(verdict == VERDICTS[0], "with a ticket it says {verdict}");
+        drop(machine);
+        // From the menu's own script to the disk: the loader gives the machine back to its firmware.
+        asked(lab, &["boot-next", &mac, "menu"])?;
+        let menu = own()?;
+        server.must_run()?;
+        drop(server);
+
+        let neighbour = Neighbour::start(lab)?;
+        let silent = own()?;
+        let proxy = setup(&small, Mode::Proxy, WINDOWS_STAYS);
+        let mut server = Server::netbootd(lab, &proxy)?;
+        let beside = own()?;
+        eprintln!(
+            "own disk after {alone:.1} s without any server, {without:.1} s without a ticket, {menu:.1} s \
+             through the menu; beside another DHCP server {silent:.1} s without netbootd, {beside:.1} s with it"
+        );
+        drop(neighbour);
         disk.must_be_untouched()?;
         server.must_run()
     });

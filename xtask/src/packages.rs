@@ -50,6 +50,8 @@ pub(crate) const TEST: &[Package] = &[
     package("tftp-hpa", "/usr/bin/tftp"),
     package("atftp", "/usr/bin/atftp"),
     package("curl", "/usr/bin/curl"),
+    package("openssl", "/usr/bin/openssl"),
+    package("python3", "/usr/bin/python3"),
     package("bind9-dnsutils", "/usr/bin/dig"),
     package("libnfs-utils", "/usr/bin/nfs-ls"),
     package("nfs-common", "/usr/sbin/showmount"),
@@ -64,6 +66,14 @@ pub(crate) const TEST: &[Package] = &[
     package("time", "/usr/bin/time"),
     package("e2fsprogs", "/usr/sbin/mkfs.ext4"),
     package("fdisk", "/usr/sbin/sfdisk"),
+    package("dosfstools", "/usr/sbin/mkfs.vfat"),
+    package("mtools", "/usr/bin/mcopy"),
+    package("shim-signed", "/usr/lib/shim/shimx64.efi.signed"),
+    package(
+        "grub-efi-amd64-signed",
+        "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed",
+    ),
+    package("memtest86+", "/boot/memtest86+x64.efi"),
     package("xorriso", "/usr/bin/xorrisofs"),
     package("skopeo", "/usr/bin/skopeo"),
     package("attr", "/usr/bin/setfattr"),
@@ -71,6 +81,7 @@ pub(crate) const TEST: &[Package] = &[
     package("xz-utils", "/usr/bin/xz"),
     package("cpio", "/usr/bin/cpio"),
     package("nmap", "/usr/bin/nmap"),
+    package("tshark", "/usr/bin/tshark"),
     package("systemd", "/usr/bin/systemd-analyze"),
 ];
 

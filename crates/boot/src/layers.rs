@@ -105,6 +105,16 @@ impl<'a> Layers<'a> {
         masked
     }
 
+    /// The program and its words that restart it.
+    pub fn reboot(&self) -> Option<&'a [String]> {
+        self.last(|settings| Some(settings.reboot.as_slice()).filter(|words| !words.is_empty()))
+    }
+
+    /// Where its Redfish service is.
+    pub fn redfish(&self) -> Option<&'a str> {
+        self.last(|settings| settings.redfish.as_deref())
+    }
+
     /// Lines of fstab(5).
     pub fn fstab(&self) -> impl Iterator<Item = &'a str> {
         self.settings()

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod attempt;
+pub mod grub;
 mod host_key;
 mod identity;
 pub mod known_hosts;

@@ -61,6 +61,96 @@ pub const UEFI_ARM32: Loader = Loader {
 /// Every kind, for `netbootd check`.
 pub const ALL: [Loader; 5] = [BIOS, UEFI_X64, UEFI_X86, UEFI_ARM64, UEFI_ARM32];
 
+/// A file that is served beside the loaders, and where Debian's package puts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Packaged {
+    /// The name that clients ask for.
+    pub file: &'static str,
+    /// The package.
+    pub package: &'static str,
+    /// Its place.
+    pub path: &'static str,
+}
+
+const fn packaged(file: &'static str, package: &'static str, path: &'static str) -> Packaged {
+    Packaged {
+        file,
+        package,
+        path,
+    }
+}
+
+/// The memory test for machines with a BIOS, and for UEFI.
+pub const MEMTEST: [&str; 2] = ["memtest86+x64.bin", "memtest86+x64.efi"];
+
+/// Other loaders that an operator can name instead, and what those ask for. shim is signed by
+/// Microsoft, Debian's GRUB by what shim trusts: with Secure Boot on, these and nothing else start.
+/// shim and GRUB ask for the names below at the root of TFTP, wherever they came from.
+pub const PACKAGED: [Packaged; 11] = [
+    packaged("ipxe.efi", "ipxe", "/usr/lib/ipxe/ipxe.efi"),
+    packaged("ipxe.pxe", "ipxe", "/usr/lib/ipxe/ipxe.pxe"),
+    packaged("undionly.kkpxe", "ipxe", "/usr/lib/ipxe/undionly.kkpxe"),
+    packaged(
+        "shimx64.efi",
+        "shim-signed",
+        "/usr/lib/shim/shimx64.efi.signed",
+    ),
+    packaged(
+        "mmx64.efi",
+        "shim-helpers-amd64-signed",
+        "/usr/lib/shim/mmx64.efi.signed",
+    ),
+    packaged(
+        "grubx64.efi",
+        "grub-efi-amd64-signed",
+        "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed",
+    ),
+    packaged(
+        "shimaa64.efi",
+        "shim-signed",
+        "/usr/lib/shim/shimaa64.efi.signed",
+    ),
+    packaged(
+        "mmaa64.efi",
+        "shim-helpers-arm64-signed",
+        "/usr/lib/shim/mmaa64.efi.signed",
+    ),
+    packaged(
+        "grubaa64.efi",
+        "grub-efi-arm64-signed",
+        "/usr/lib/grub/arm64-efi-signed/grubnetaa64.efi.signed",
+    ),
+    packaged(MEMTEST[0], "memtest86+", "/boot/memtest86+x64.bin"),
+    packaged(MEMTEST[1], "memtest86+", "/boot/memtest86+x64.efi"),
+];
+
+/// Where Debian's packages have a file that clients ask for, by its name.
+pub fn packaged_path(name: &str) -> Option<&'static str> {
+    let kinds = ALL.iter().map(|kind| (kind.file, kind.path));
+    let others = PACKAGED.iter().map(|other| (other.file, other.path));
+    let mut all = kinds.chain(others).filter(|(_, path)| !path.is_empty());
+    all.find(|(file, _)| *file == name).map(|(_, path)| path)
+}
+
+/// What a loader runs in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Chain {
+    /// iPXE, which asks for its script over HTTP.
+    Ipxe,
+    /// GRUB, which asks for its configuration over TFTP. Debian's makes no request at all when it came
+    /// over HTTP, so machines are not sent that way.
+    Grub,
+}
+
+/// What this first loader runs in the end, by its name.
+pub fn chain(file: &str) -> Chain {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    match name.starts_with("shim") || name.starts_with("grub") {
+        true => Chain::Grub,
+        false => Chain::Ipxe,
+    }
+}
+
 /// The loader for an architecture, or `None` for those that netbootd does not boot.
 ///
 /// Architecture 9 is EBC by the registry and x86-64 in old firmware (RFC 4578's erratum); nobody
@@ -79,6 +169,17 @@ pub fn for_arch(arch: ClientArch) -> Option<Loader> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn signed_loaders_are_found_by_the_names_that_they_ask_for() {
+        let grub = packaged_path("grubx64.efi").unwrap();
+        assert!(grub.ends_with("grubnetx64.efi.signed"), "{grub}");
+        assert_eq!(packaged_path(BIOS.file), Some(BIOS.path));
+        assert_eq!(packaged_path(UEFI_ARM32.file), None);
+        assert_eq!(chain("shimx64.efi"), Chain::Grub);
+        assert_eq!(chain("signed/grubaa64.efi"), Chain::Grub);
+        assert_eq!(chain(UEFI_X64.file), Chain::Ipxe);
+    }
 
     #[test]
     fn every_architecture_we_answer_has_a_loader() {

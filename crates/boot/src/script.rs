@@ -65,8 +65,13 @@ pub fn local_disk() -> &'static str {
 /// What a menu offers.
 #[derive(Clone, Copy, Debug)]
 pub struct Menu<'a> {
-    /// Where the machine's own script is; a choice comes back there as `?pick=`.
+    /// Where the machine's own script is; a choice comes back there as `?pick=`. For GRUB, the folder of
+    /// its choices.
     pub url: &'a str,
+    /// Where the memory test is, without what its name ends with; empty: there is none.
+    pub memtest: &'a str,
+    /// Words for it: those that say where the console is.
+    pub words: &'a str,
     /// The client's name.
     pub hostname: &'a str,
     /// The images with their current and older generations, the newest first.
@@ -108,24 +113,36 @@ impl Menu<'_> {
         text + &format!(
             "item --gap -- This machine\n\
              item --key l local-disk Its own disk\n\
+             {memtest}\
              item --key s shell iPXE's command line\n\
              choose --default {default} {timeout}picked || goto local\n\
              iseq ${{picked}} shell && goto shell ||\n\
+             iseq ${{picked}} memtest && goto memtest ||\n\
              chain --replace {url}?pick=${{picked}} || goto menu\n\
              :shell\n\
              echo Type exit to come back.\n\
              shell\n\
              goto menu\n\
+             :memtest\n\
+             iseq ${{platform}} pcbios && set kind bin || set kind efi\n\
+             kernel {test}${{kind}} {words} || goto menu\n\
+             boot || goto menu\n\
              :local\n\
              chain --replace {url}?pick=local-disk || exit\n",
             default = self.default,
             url = self.url,
+            test = self.memtest,
+            words = self.words,
+            memtest = match self.memtest {
+                "" => "",
+                _ => "item --key m memtest Memory test\n",
+            },
         )
     }
 }
 
 /// Earlier generations that a menu shows of each image.
-const OLDER: usize = 5;
+pub(crate) const OLDER: usize = 5;
 
 /// A script that says why there is nothing to boot and asks again.
 pub fn nothing(reason: &str, url: &str) -> String {
@@ -224,6 +241,8 @@ mod tests {
         let menu = Menu {
             url: "http://192.168.67.1/boot/52-54-00-00-00-01.ipxe",
             hostname: "pc1",
+            memtest: "http://192.168.67.1/loader/memtest86+x64.",
+            words: "console=ttyS0",
             images: &[(&a, &older), (&b, &[])],
             default: &BootChoice::LocalDisk,
             timeout: 10,
@@ -234,6 +253,8 @@ mod tests {
             "item --key 2 b b",
             "item a@cdcdcdcdcdcd a, generation cdcdcdcdcdcd",
             "item --key l local-disk Its own disk",
+            "item --key m memtest Memory test",
+            "kernel http://192.168.67.1/loader/memtest86+x64.${kind} console=ttyS0 || goto menu",
             "choose --default local-disk --timeout 10000 picked || goto local",
             "chain --replace http://192.168.67.1/boot/52-54-00-00-00-01.ipxe?pick=${picked} || goto menu",
         ] {
@@ -241,5 +262,10 @@ mod tests {
         }
         let patient = Menu { timeout: 0, ..menu };
         assert!(!patient.render().contains("--timeout"));
+        let without = Menu {
+            memtest: "",
+            ..menu
+        };
+        assert!(!without.render().contains("--key m"));
     }
 }

@@ -111,6 +111,8 @@ fn settings(reader: &mut Reader<'_>, at: &KeyPath, users: &Names) -> Settings {
         kernel_arguments: reader.one(&at.child("kernel_arguments"), text::kernel_arguments),
         mask: bare(reader.many(&at.child("mask"), text::unit)),
         unmask: bare(reader.many(&at.child("unmask"), text::unit)),
+        reboot: bare(reader.many(&at.child("reboot"), text::word)),
+        redfish: reader.one(&at.child("redfish"), text::redfish),
         fstab: bare(reader.many(&at.child("fstab"), text::fstab_line)),
         commands: bare(reader.many(&at.child("commands"), text::shell_command)),
         autologin: reader.one(&at.child("autologin"), text::account_name),

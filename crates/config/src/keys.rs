@@ -203,6 +203,32 @@ const SITE: &[Key] = &[
         "How many seconds a menu waits for somebody; 0: for ever.",
     ),
     key(
+        "power.reboot",
+        List,
+        Unset("[\"ssh\", \"root@{address}\", \"reboot\"]"),
+        "The program, and its words, that `netbootd reboot` runs to restart a client, as the daemon's own user and \
+         without a shell. {name}, {mac} and {address} are the client's. Unset: none.",
+    ),
+    key(
+        "power.redfish_user",
+        Text,
+        Unset("\"netboot\""),
+        "The account on the clients' management controllers.",
+    ),
+    key(
+        "power.redfish_password_file",
+        Text,
+        Unset("\"/etc/netbootd/redfish.password\""),
+        "File with its password; nobody but the daemon may read it.",
+    ),
+    key(
+        "power.redfish_ca",
+        Text,
+        Unset("\"/etc/netbootd/redfish.pem\""),
+        "Certificates that the controllers' own are held against; a controller's self-signed one will do. Unset: the \
+         system's.",
+    ),
+    key(
         "loaders.folders",
         List,
         Unset("[\"/srv/loaders\"]"),

@@ -13,7 +13,7 @@ use crate::groups;
 use crate::login::{self, Names};
 use crate::meaning::{
     Boot, Config, Dns, ExportedFolder, Http, ImageSettings, Interface, Loaders, Log, LogFormat,
-    Mode, Nfs, Scrub, Subnet, Tftp, User,
+    Mode, Nfs, Power, Scrub, Subnet, Tftp, User,
 };
 use crate::path::KeyPath;
 use crate::reader::{Reader, Spot, bare};
@@ -39,6 +39,7 @@ pub(crate) fn lower(reader: &mut Reader<'_>) -> Config {
         subnets: subnets(reader, &mut claims),
         dns: dns(reader, &mut claims),
         boot: boot(reader),
+        power: power(reader),
         loaders: loaders(reader),
         images: images(reader),
         scrub: scrub(reader),
@@ -280,6 +281,16 @@ fn boot(reader: &mut Reader<'_>) -> Boot {
                 "nobody waits longer than an hour; 0 waits for ever",
             )
             .unwrap_or(10),
+    }
+}
+
+fn power(reader: &mut Reader<'_>) -> Power {
+    let at = KeyPath::new(["power"]);
+    Power {
+        reboot: bare(reader.many(&at.child("reboot"), text::word)),
+        redfish_user: reader.one(&at.child("redfish_user"), text::word),
+        redfish_password_file: reader.one(&at.child("redfish_password_file"), text::path),
+        redfish_ca: reader.one(&at.child("redfish_ca"), text::path),
     }
 }
 

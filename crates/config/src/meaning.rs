@@ -28,6 +28,8 @@ pub struct Config {
     pub dns: Dns,
     /// `[boot]`
     pub boot: Boot,
+    /// `[power]`
+    pub power: Power,
     /// `[loaders]`
     pub loaders: Loaders,
     /// `[images.*]`
@@ -165,6 +167,19 @@ pub struct Boot {
     pub menu_default: Option<BootChoice>,
     /// How long a menu waits, in seconds; 0: for ever.
     pub menu_timeout: u32,
+}
+
+/// How clients are restarted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Power {
+    /// The program and its words; empty: none.
+    pub reboot: Vec<String>,
+    /// The account on the management controllers.
+    pub redfish_user: Option<String>,
+    /// Absolute path of the file with its password.
+    pub redfish_password_file: Option<PathBuf>,
+    /// Absolute path of the certificates that the controllers' are held against.
+    pub redfish_ca: Option<PathBuf>,
 }
 
 /// The programs that firmware loads first; `None`: the daemon's own choice.

@@ -29,6 +29,7 @@ pub const SECTIONS: &[Section] = &[
         "boot",
         "What clients boot unless their own table says otherwise.",
     ),
+    section("power", "power", "How clients are restarted."),
     section(
         "loaders",
         "loaders",

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use model::BootArguments;
 
-use crate::{homes, lease, login, quiet, running};
+use crate::{ask, homes, lease, login, quiet, running};
 
 /// Below the new root, until it is `/`.
 const FOLDER: &str = "run/netbootd";
@@ -25,6 +25,8 @@ Usage: client running   tell the server that this machine has come up, what of i
                         and the first login
        client lease     keep renewing the lease of this machine's address
        client homes     keep this machine's certificate for people's homes
+       client boot-next IMAGE|local-disk|menu
+                        what this machine boots with its next start, once; for root
        client status    show what this machine was booted from
        client login     check a password for PAM, and mount the home
        client logout N  unmount the home of the account with this number
@@ -102,6 +104,14 @@ pub(crate) fn run(words: &[String]) -> ExitCode {
             .and_then(|arguments| lease::keep(&arguments))
             .map(|never| match never {}),
         Some("homes") => boot_arguments().map(|arguments| match homes::keep(&arguments) {}),
+        Some("boot-next") => match &words[1..] {
+            [boot] => boot_next(boot),
+            _ => Err(
+                "say what to boot: an image, one of its generations (demo@0123456789ab), \
+                local-disk or menu"
+                    .to_owned(),
+            ),
+        },
         Some("status") => status(),
         Some("login") => return login::run(),
         Some("logout") => login::logout(words.get(1).map_or("", String::as_str)),
@@ -127,6 +137,14 @@ fn boot_arguments() -> Result<BootArguments, String> {
     let path = Path::new("/").join(FOLDER).join(BOOT);
     let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     BootArguments::parse(&text).map_err(|error| error.to_string())
+}
+
+/// Orders this machine's own next boot; the server answers what it will be.
+fn boot_next(boot: &str) -> Result<(), String> {
+    let arguments = boot_arguments()?;
+    let said = ask::server(&arguments, ("boot-next", "boot"), boot.to_owned())?;
+    println!("{}", said.trim());
+    Ok(())
 }
 
 fn status() -> Result<(), String> {

@@ -6,28 +6,17 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::Duration;
 
-use model::{BootArguments, HostKeyRequest};
+use model::BootArguments;
 
-use crate::http::{self, Patience};
 use crate::unpack::small_text;
-use crate::{console, say, sshd, unpack};
+use crate::{ask, console, say, sshd, unpack};
 
 /// The kind of key that every ssh client of the last ten years knows. One is enough, and each
 /// more would cost a boot as long.
 const KEY: &str = "etc/ssh/ssh_host_ed25519_key";
 const CERTIFICATE: &str = "etc/ssh/ssh_host_ed25519_key-cert.pub";
 const KNOWN_HOSTS: &str = "etc/ssh/ssh_known_hosts";
-
-const PATIENCE: Patience = Patience {
-    connect: Duration::from_secs(2),
-    read: Duration::from_secs(3),
-};
-const TRIES: u32 = 3;
-/// Longest answer in bytes: a certificate, and a line with the names of a room.
-const MAX_ANSWER: usize = 256 * 1024;
 
 /// An ssh host key being made.
 pub(crate) struct HostKey(Option<Child>);
@@ -90,39 +79,11 @@ pub(crate) fn certify(arguments: &BootArguments, root: &Path) {
     let Some(key) = small_text(root, &format!("{KEY}.pub")) else {
         return;
     };
-    let done = ask(arguments, key).and_then(|answer| install(root, &answer));
+    let done =
+        ask::server(arguments, ("host-key", "key"), key).and_then(|answer| install(root, &answer));
     if let Err(reason) = done {
         say!("no ssh host certificate: {reason}");
     }
-}
-
-/// The server's answer: the certificate, and the line with which ssh trusts such certificates.
-fn ask(arguments: &BootArguments, key: String) -> Result<String, String> {
-    let path = format!("/client/{}/host-key", arguments.mac.hyphenated());
-    let request = HostKeyRequest {
-        token: arguments.token.clone(),
-        key,
-    };
-    let body = request.render();
-    let mut reason = String::new();
-    for attempt in 0..TRIES {
-        thread::sleep(Duration::from_millis(200) * attempt);
-        let answer = http::post(arguments.http(), &path, &body, PATIENCE);
-        reason = match answer.map(|answer| (answer.head.status, answer.into_body(MAX_ANSWER))) {
-            Ok((200, Ok(body))) => {
-                return String::from_utf8(body).map_err(|_| "the answer is no text".to_owned());
-            }
-            // The server understood and does not want to: asking again changes nothing.
-            Ok((status @ 400..=499, body)) => {
-                let said = body.unwrap_or_default();
-                let said = String::from_utf8_lossy(&said);
-                return Err(format!("the server answered {status}: {}", said.trim()));
-            }
-            Ok((status, Ok(_))) => format!("the server answered {status}"),
-            Ok((_, Err(error))) | Err(error) => error.to_string(),
-        };
-    }
-    Err(format!("{}{path}: {reason}", arguments.http()))
 }
 
 fn install(root: &Path, answer: &str) -> Result<(), String> {

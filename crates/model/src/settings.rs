@@ -20,6 +20,10 @@ pub struct Settings {
     pub mask: Vec<String>,
     /// systemd units that start although something of lower rank masks them.
     pub unmask: Vec<String>,
+    /// The program and its words that restart it, run on the server; empty: nothing is said of it.
+    pub reboot: Vec<String>,
+    /// Where its Redfish service is.
+    pub redfish: Option<String>,
     /// Lines for `/etc/fstab`.
     pub fstab: Vec<String>,
     /// Shell commands that root runs at the end of the boot, in order.

@@ -34,6 +34,7 @@ use crate::daemon::{Daemon, unix_millis};
 use crate::identity;
 use crate::leases::{LeaseStatus, lease_clock, to_record};
 use crate::orders;
+use crate::power;
 use crate::runs;
 use crate::services::dhcp::Shared;
 use crate::services::nfs::PlaceFigures;
@@ -145,6 +146,7 @@ async fn order(
         "/tickets" => Some(orders::ticket(daemon, shared, &body)),
         "/boot-again" => Some(runs::boot_again(daemon, shared, &body)),
         "/wake" => Some(orders::wake(daemon, shared, &body)),
+        "/reboot" => Some(power::reboot(daemon, shared, &body)),
         _ => None,
     });
     match done {

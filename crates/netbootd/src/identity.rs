@@ -5,12 +5,13 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use anyhow::Context;
-use boot::{Authority, HostIdentity, HostKey, NotSigned, known_hosts};
-use model::{Home, HostKeyRequest, MacAddr};
+use boot::{Authority, HostIdentity, HostKey, NotSigned, Ticket, known_hosts};
+use model::{BootChoice, ClientRequest, Home, MacAddr, Stage};
 use serde::{Deserialize, Serialize};
 use tracing::{error, info, warn};
 
 use crate::daemon::{Daemon, unix_millis, unix_seconds};
+use crate::orders;
 use crate::people::Here;
 
 /// A token signs a key for this long, in seconds, as it unlocks the overlay.
@@ -49,25 +50,17 @@ pub fn certify(
     address: Ipv4Addr,
     body: &[u8],
 ) -> Result<String, (u16, String)> {
-    let request = HostKeyRequest::parse(body).map_err(|error| (400, error.to_string()))?;
-    let age = daemon
-        .site_key
-        .token_age(&request.token, client, address, unix_seconds());
+    let request = ClientRequest::parse("key", body).map_err(|error| (400, error.to_string()))?;
+    vouched(
+        daemon,
+        client,
+        address,
+        &request.token,
+        TOKEN_LIFE,
+        "host certificate",
+    )?;
     let not_good = || (403, "this token is not good (any more)".to_owned());
-    if age.is_none_or(|age| age > TOKEN_LIFE) {
-        warn!(%client, %address, "someone asked for a host certificate with a token that is not good (any more)");
-        return Err(not_good());
-    }
-    if !daemon.may_be_at(client, address) {
-        warn!(%client, %address, "ANOTHER CARD asked for this client's host certificate: it is refused. Either that machine poses as the client, or a switch answers ARP in its place");
-        daemon.note(
-            client,
-            "ssh",
-            "ALARM: another card asked for its host certificate, and was refused",
-        );
-        return Err((403, "this is not that client's card".to_owned()));
-    }
-    let key = HostKey::parse(&request.key).map_err(|error| (400, error.to_string()))?;
+    let key = HostKey::parse(&request.value).map_err(|error| (400, error.to_string()))?;
     let host = HostIdentity {
         key,
         hostname: daemon.hostname(client),
@@ -99,6 +92,75 @@ pub fn certify(
             "the key cannot be signed; the server's log says why".to_owned(),
         )
     })
+}
+
+/// Whether who asks from this address is the client: it has the token of a boot of its own that began
+/// no more than `life` seconds ago, and answers with the client's card.
+fn vouched(
+    daemon: &Daemon,
+    client: MacAddr,
+    address: Ipv4Addr,
+    token: &str,
+    life: u64,
+    what: &str,
+) -> Result<(), (u16, String)> {
+    let age = daemon
+        .site_key
+        .token_age(token, client, address, unix_seconds());
+    if age.is_none_or(|age| age > life) {
+        warn!(%client, %address, "someone asked for a client's {what} with a token that is not good (any more)");
+        return Err((403, "this token is not good (any more)".to_owned()));
+    }
+    if !daemon.may_be_at(client, address) {
+        warn!(%client, %address, "ANOTHER CARD asked for this client's {what}: it is refused. Either that machine poses as the client, or a switch answers ARP in its place");
+        let alarm = format!("ALARM: another card asked for its {what}, and was refused");
+        daemon.note(client, "ssh", &alarm);
+        return Err((403, "this is not that client's card".to_owned()));
+    }
+    Ok(())
+}
+
+/// Gives a client that is up a ticket for its own next boot. The answer says what that is. It may choose
+/// what a person could in front of it: an image that its network may have, its own disk, the menu.
+pub fn boot_next(
+    daemon: &Daemon,
+    client: MacAddr,
+    address: Ipv4Addr,
+    body: &[u8],
+) -> Result<String, (u16, String)> {
+    let request = ClientRequest::parse("boot", body).map_err(|error| (400, error.to_string()))?;
+    // It runs as long as it likes; that it is this boot that runs is asked below.
+    let token = &request.token;
+    vouched(daemon, client, address, token, u64::MAX, "next boot")?;
+    let runs = {
+        let timelines = daemon.timelines();
+        timelines.current(client).is_some_and(|attempt| {
+            let token = attempt.facts.token.as_ref();
+            attempt.stage() >= Some(Stage::Switched)
+                && token.is_none_or(|token| *token == request.token)
+        })
+    };
+    if !runs {
+        return Err((409, "this boot is not the one that runs".to_owned()));
+    }
+    let boot = request.value.as_str();
+    let choice: BootChoice = boot
+        .parse()
+        .map_err(|error| (400, format!("{boot}: {error}")))?;
+    match &choice {
+        BootChoice::Unanswered => {
+            let reason = "a machine that is not answered could not come back by itself";
+            return Err((403, reason.to_owned()));
+        }
+        BootChoice::Image { name, .. } if !daemon.exports.may_have(name, address.into()) => {
+            return Err((403, "this image is not for your network".to_owned()));
+        }
+        _ => {}
+    }
+    let said = orders::issue(daemon, Ticket::once(client, choice));
+    let said = said.map_err(|reason| (409, reason))?;
+    daemon.note(client, "client", &format!("asked for itself: {said}"));
+    Ok(said + "\n")
 }
 
 fn sign(
@@ -273,11 +335,11 @@ mod tests {
     /// What a client at `address` is told, asking with a token made `age` seconds ago.
     fn ask(daemon: &Daemon, address: Ipv4Addr, age: u64, key: u8) -> Result<String, u16> {
         let now = unix_seconds() - age;
-        let request = HostKeyRequest {
+        let request = ClientRequest {
             token: daemon.site_key.boot_token(PC, ADDRESS, now),
-            key: Authority::from_seed(&[key; 32]).public(),
+            value: Authority::from_seed(&[key; 32]).public(),
         };
-        let said = certify(daemon, PC, address, request.render().as_bytes());
+        let said = certify(daemon, PC, address, request.render("key").as_bytes());
         said.map_err(|(status, _)| status)
     }
 
@@ -300,7 +362,7 @@ mod tests {
         let other = MacAddr([2, 0, 0, 0, 0, 2]);
         assert!(hosts(&daemon, &HashMap::from([(ADDRESS, other)])).is_empty());
         assert_eq!(hosts(&daemon, &HashMap::from([(ADDRESS, PC)])), known);
-        daemon.reached(PC, model::Stage::Switched, "");
+        daemon.reached(PC, Stage::Switched, "");
         assert_eq!(ask(&daemon, ADDRESS, 0, 1), Err(403));
     }
 
@@ -317,15 +379,53 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_that_runs_orders_its_own_next_boot_and_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let daemon = daemon(folder.path());
+        let token = |age| {
+            daemon
+                .site_key
+                .boot_token(PC, ADDRESS, unix_seconds() - age)
+        };
+        let order = |address, token: String, boot: &str| {
+            let request = ClientRequest {
+                token,
+                value: boot.into(),
+            };
+            let said = boot_next(&daemon, PC, address, request.render("boot").as_bytes());
+            said.map_err(|(status, _)| status)
+        };
+        daemon.reached(PC, Stage::Script, "");
+        assert_eq!(order(ADDRESS, token(0), "local-disk"), Err(409), "it boots");
+        // Up for a day.
+        daemon.reached(PC, Stage::Switched, "");
+        daemon.learn(PC, |facts| facts.token = Some(token(86_400)));
+        let said = order(ADDRESS, token(86_400), "local-disk").unwrap();
+        assert_eq!(said, "pc1 boots local-disk with its next start\n");
+        assert_eq!(daemon.tickets.all().len(), 1);
+        assert_eq!(
+            order(ADDRESS, token(10), "menu"),
+            Err(409),
+            "another boot's"
+        );
+        let elsewhere = Ipv4Addr::new(198, 51, 100, 21);
+        assert_eq!(order(elsewhere, token(86_400), "menu"), Err(403));
+        assert_eq!(order(ADDRESS, token(86_400), "none"), Err(403));
+        assert_eq!(order(ADDRESS, token(86_400), "absent"), Err(409));
+        assert_eq!(order(ADDRESS, token(86_400), "a b"), Err(400));
+        assert_eq!(daemon.tickets.all()[0].boot, BootChoice::LocalDisk);
+    }
+
+    #[test]
     fn host_keys_are_known_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let before = daemon(folder.path());
-        before.reached(PC, model::Stage::Script, "");
+        before.reached(PC, Stage::Script, "");
         before.learn(PC, |facts| {
             facts.image = Some(("demo".parse().unwrap(), model::GenerationId([7; 16])));
         });
         ask(&before, ADDRESS, 0, 1).unwrap();
-        before.reached(PC, model::Stage::Switched, "");
+        before.reached(PC, Stage::Switched, "");
         let hosts = |daemon: &Daemon| hosts(daemon, &HashMap::new());
         assert_eq!(hosts(&daemon(folder.path())), hosts(&before));
         assert_eq!(hosts(&before)[0].hostname, "pc1");

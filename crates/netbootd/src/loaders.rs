@@ -64,7 +64,11 @@ impl Loaders {
 
     /// Where the loader of a kind of firmware would be read from.
     pub fn locate(&self, kind: &Loader) -> Option<PathBuf> {
-        let name = self.file_of(kind);
+        self.find(self.file_of(kind))
+    }
+
+    /// Where a file would be read from.
+    pub fn find(&self, name: &str) -> Option<PathBuf> {
         let in_folder = self
             .folders
             .iter()
@@ -74,14 +78,8 @@ impl Loaders {
     }
 }
 
-/// The path of a file of the `ipxe` package: any of its loaders, so that an operator can name
-/// `ipxe.efi` in the configuration without copying it.
 fn packaged(name: &str) -> Option<PathBuf> {
-    let known = loader::ALL
-        .iter()
-        .any(|kind| kind.file == name && !kind.path.is_empty());
-    let other = ["ipxe.efi", "undionly.kkpxe", "ipxe.pxe"].contains(&name);
-    (known || other).then(|| Path::new("/usr/lib/ipxe").join(name))
+    loader::packaged_path(name).map(PathBuf::from)
 }
 
 /// Opens `name` beneath `folder` without following a link out of it. `None` if there is no such

@@ -6,11 +6,13 @@
 )]
 
 mod bind;
+mod boots;
 mod cli;
 mod control;
 mod daemon;
 mod export;
 mod find;
+mod grub;
 mod identity;
 mod images;
 mod import;
@@ -23,6 +25,7 @@ mod orders;
 mod overlay;
 mod packets;
 mod people;
+mod power;
 mod run;
 mod running;
 mod runs;

@@ -33,9 +33,9 @@ pub struct TicketStatus {
     pub ticket: Ticket,
 }
 
-/// `POST /wake`
+/// `POST /wake` and `POST /reboot`
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct WakeOrder {
+pub struct MachineOrder {
     /// The machine: name, MAC or IP address.
     pub client: String,
 }
@@ -76,10 +76,6 @@ pub fn ticket(daemon: &Daemon, shared: &Shared, body: &[u8]) -> Result<Vec<u8>, 
         return done(client, hostname, said);
     };
     let boot: BootChoice = boot.parse().map_err(|error| format!("{boot}: {error}"))?;
-    let site = &daemon.images.load().site;
-    if let Plan::Nothing(reason) = site.plan(client, Some(&boot)) {
-        return Err(reason);
-    }
     if order.times == Some(0) {
         return Err("a ticket is for one boot at least".to_owned());
     }
@@ -90,18 +86,30 @@ pub fn ticket(daemon: &Daemon, shared: &Shared, body: &[u8]) -> Result<Vec<u8>, 
         (None, None) => Some(1),
         (times, _) => times,
     };
-    let said = format!(
-        "{hostname} boots {boot} {}",
-        how_often(times, order.until.is_some())
-    );
-    info!(%client, %boot, "ticket: {said}");
     let ticket = Ticket {
         times,
         until: order.until,
         ..Ticket::once(client, boot)
     };
-    daemon.tickets.issue(ticket).map_err(disk)?;
-    done(client, hostname, said)
+    done(client, hostname, issue(daemon, ticket)?)
+}
+
+/// Gives out a ticket; what it means in words, or why it cannot be given.
+pub fn issue(daemon: &Daemon, ticket: Ticket) -> Result<String, String> {
+    let (client, boot) = (ticket.client, ticket.boot.clone());
+    let site = &daemon.images.load().site;
+    if let Plan::Nothing(reason) = site.plan(client, Some(&boot)) {
+        return Err(reason);
+    }
+    let said = format!(
+        "{} boots {boot} {}",
+        daemon.hostname(client),
+        how_often(ticket.times, ticket.until.is_some())
+    );
+    let issued = daemon.tickets.issue(ticket);
+    issued.map_err(|error| format!("the ticket cannot be written: {error}"))?;
+    info!(%client, %boot, "ticket: {said}");
+    Ok(said)
 }
 
 fn how_often(times: Option<u32>, ends: bool) -> String {
@@ -115,7 +123,7 @@ fn how_often(times: Option<u32>, ends: bool) -> String {
 
 /// Sends a machine the packet that switches it on, on every link that is served.
 pub fn wake(daemon: &Daemon, shared: &Shared, body: &[u8]) -> Result<Vec<u8>, String> {
-    let order: WakeOrder = parse(body)?;
+    let order: MachineOrder = parse(body)?;
     let client = find::client(daemon, shared, &order.client)?;
     let links = daemon.links.load();
     let mut sent = Vec::new();

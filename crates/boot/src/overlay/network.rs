@@ -11,6 +11,14 @@ pub(super) fn boot_card(entries: &mut Entries, context: &OverlayContext<'_>) {
         "etc/systemd/network/00-netbootd.network",
         format!("[Match]\nMACAddress={mac}\n\n[Link]\nUnmanaged=yes\n"),
     );
+    // udev cannot rename a card that is up, and networkd waits for as long as udev wants to.
+    entries.file(
+        "etc/systemd/network/00-netbootd.link",
+        format!(
+            "[Match]\nMACAddress={mac}\n\n[Link]\nNamePolicy=\nMACAddressPolicy=none\n\
+             AlternativeNamesPolicy=database onboard slot path mac\n"
+        ),
+    );
     let mut manager = format!("[keyfile]\nunmanaged-devices=mac:{mac}\n");
     if !context.dns.is_empty() {
         // Another card's lease may name DNS servers that do not know the clients.

@@ -56,6 +56,19 @@ pub(super) const CLIENTS: &[Key] = &[
         "Units that start although netbootd or a setting of lower rank masks them.",
     ),
     key(
+        "clients.*.reboot",
+        List,
+        Unset("[\"ssh\", \"root@{name}\", \"reboot\"]"),
+        "As power.reboot, for this client.",
+    ),
+    key(
+        "clients.*.redfish",
+        Text,
+        Unset("\"https://{name}-bmc.example.net\""),
+        "Where the management controller of this client answers Redfish: `netbootd reboot` asks it for one start over the \
+         network and a restart, and runs no command. {name} and {mac} are the client's.",
+    ),
+    key(
         "clients.*.fstab",
         List,
         Unset("[\"nas:/data /data nfs ro,nofail 0 0\"]"),
@@ -134,6 +147,19 @@ pub(super) const CLIENTS: &[Key] = &[
         List,
         Unset("[\"fstrim.timer\"]"),
         "Units that start although netbootd or a setting of lower rank masks them.",
+    ),
+    key(
+        "groups.*.reboot",
+        List,
+        Unset("[\"ssh\", \"root@{name}\", \"reboot\"]"),
+        "As power.reboot, for these clients.",
+    ),
+    key(
+        "groups.*.redfish",
+        Text,
+        Unset("\"https://{name}-bmc.example.net\""),
+        "Where the management controller of these clients answers Redfish: `netbootd reboot` asks it for one start over the \
+         network and a restart, and runs no command. {name} and {mac} are the client's.",
     ),
     key(
         "groups.*.fstab",

@@ -14,7 +14,7 @@ pub(crate) use name::{
     image, interface, mac, name_pattern, nfs_folder, path, pattern, server_user, shell, user,
 };
 pub(crate) use ssh_key::ssh_key;
-pub(crate) use system::{changes, fstab_line, member, shell_command, unit};
+pub(crate) use system::{changes, fstab_line, member, redfish, shell_command, unit, word};
 pub(crate) use time::lease_time;
 
 /// A value shortened for a sentence.

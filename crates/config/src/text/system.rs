@@ -69,6 +69,35 @@ pub(crate) fn unit(text: &str) -> Result<String, Fault> {
     ))
 }
 
+/// A program or one of its words.
+pub(crate) fn word(text: &str) -> Result<String, Fault> {
+    if text.is_empty() || text.len() > 4096 || text.chars().any(char::is_control) {
+        return Err(Fault::new(
+            Code::BadCommand,
+            format!("`{}` cannot be a word of a command", short(text)),
+            "it is run without a shell, so each word is a text of its own, without line breaks",
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// Where a management controller answers.
+pub(crate) fn redfish(text: &str) -> Result<String, Fault> {
+    let rest = text
+        .strip_prefix("https://")
+        .filter(|rest| !rest.is_empty());
+    let good = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\' | '@' | '#' | '?');
+    if rest.is_some_and(|rest| rest.chars().all(good)) {
+        return Ok(text.trim_end_matches('/').to_owned());
+    }
+    Err(Fault::new(
+        Code::WrongWord,
+        format!("`{}` is not where Redfish answers", short(text)),
+        "the password goes there, so it is an https URL; the account stands in [power]",
+    )
+    .help("write \"https://pc1-bmc.example.net\", for example, instead"))
+}
+
 /// A line of fstab(5).
 pub(crate) fn fstab_line(text: &str) -> Result<String, Fault> {
     let fields: Vec<&str> = text.split_whitespace().collect();

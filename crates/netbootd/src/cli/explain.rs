@@ -97,13 +97,15 @@ fn shown(names: &[&str]) -> String {
 }
 
 /// The keys that more than one table can set; of those marked, the last one counts.
-const KEYS: [(&str, bool); 11] = [
+const KEYS: [(&str, bool); 13] = [
     ("image", true),
     ("root", true),
     ("overlay", true),
     ("kernel_arguments", false),
     ("mask", false),
     ("unmask", false),
+    ("reboot", true),
+    ("redfish", true),
     ("fstab", false),
     ("commands", false),
     ("autologin", true),

@@ -57,6 +57,7 @@ enum Command {
     BootNext(next::BootNextCommand),
     /// Switches a machine on over the network
     Wake(next::WakeCommand),
+    Reboot(next::RebootCommand),
     /// Lists the runs that machines have measured
     Runs(runs::RunsCommand),
     /// Says that a machine boots once more what a measured run was made with
@@ -107,6 +108,7 @@ impl Cli {
             Command::Status(command) => status::run(&command, &loaded.config.control_socket),
             Command::Client(command) => explain::run(&command, &loaded),
             Command::BootNext(command) => next::run(&command, &loaded.config.control_socket),
+            Command::Reboot(command) => next::run_reboot(&command, &loaded.config.control_socket),
             Command::Wake(command) => next::run_wake(&command, &loaded.config.control_socket),
             Command::Runs(command) => runs::run(&command, &loaded.config.control_socket),
             Command::BootAgain(command) => runs::run_again(&command, &loaded.config.control_socket),

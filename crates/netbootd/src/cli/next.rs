@@ -1,4 +1,4 @@
-//! `netbootd boot-next` and `netbootd wake`.
+//! `netbootd boot-next`, `netbootd wake` and `netbootd reboot`.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 
 use super::client::{get, post};
-use crate::orders::{Done, TicketOrder, TicketStatus, WakeOrder};
+use crate::orders::{Done, MachineOrder, TicketOrder, TicketStatus};
 
 /// Says what one machine boots with its next start; without a machine, lists what was said
 #[derive(Debug, Args)]
@@ -30,6 +30,16 @@ pub struct BootNextCommand {
     /// Switches the machine on too
     #[arg(long, requires = "boot")]
     wake: bool,
+    /// Restarts the machine too
+    #[arg(long, requires = "boot", conflicts_with = "wake")]
+    reboot: bool,
+}
+
+/// Restarts a machine, by [power] reboot or its Redfish service
+#[derive(Debug, Args)]
+pub struct RebootCommand {
+    /// The machine: its name, MAC or IP address
+    machine: String,
 }
 
 /// Switches a machine on over the network (Wake on LAN)
@@ -57,21 +67,29 @@ pub fn run(command: &BootNextCommand, socket: &Path) -> anyhow::Result<()> {
     let done: Done = post(socket, "/tickets", &order)?;
     println!("{}", done.said);
     if command.wake {
-        wake(machine, socket)?;
+        send("/wake", machine, socket)?;
+    }
+    if command.reboot {
+        send("/reboot", machine, socket)?;
     }
     Ok(())
 }
 
-/// Switches a machine on.
-pub fn run_wake(command: &WakeCommand, socket: &Path) -> anyhow::Result<()> {
-    wake(&command.machine, socket)
+/// Restarts a machine.
+pub fn run_reboot(command: &RebootCommand, socket: &Path) -> anyhow::Result<()> {
+    send("/reboot", &command.machine, socket)
 }
 
-fn wake(machine: &str, socket: &Path) -> anyhow::Result<()> {
-    let order = WakeOrder {
+/// Switches a machine on.
+pub fn run_wake(command: &WakeCommand, socket: &Path) -> anyhow::Result<()> {
+    send("/wake", &command.machine, socket)
+}
+
+fn send(path: &str, machine: &str, socket: &Path) -> anyhow::Result<()> {
+    let order = MachineOrder {
         client: machine.to_owned(),
     };
-    let done: Done = post(socket, "/wake", &order)?;
+    let done: Done = post(socket, path, &order)?;
     println!("{}", done.said);
     Ok(())
 }

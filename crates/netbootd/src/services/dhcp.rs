@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use boot::Plan;
+use boot::loader::{self, Chain};
 use dhcp::{
     Answer, BootFile, BootPolicy, ClientInfo, Done, Event, EventKind, LinkId, Received, Server,
 };
@@ -135,7 +136,10 @@ impl BootPolicy for Policy<'_> {
             // since such an iPXE takes a bare name for a path on whatever booted it.
             Firmware::Ipxe => format!("tftp://{server}/{}", loader?),
             Firmware::BiosPxe | Firmware::UefiPxe => loader?.to_owned(),
-            Firmware::HttpBoot => format!("{base}/loader/{}", loader?),
+            Firmware::HttpBoot => {
+                let loader = loader.filter(|file| loader::chain(file) == Chain::Ipxe)?;
+                format!("{base}/loader/{loader}")
+            }
         };
         Some(BootFile {
             next_server: server,

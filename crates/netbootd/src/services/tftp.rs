@@ -5,7 +5,7 @@
 //! drops what others send to it.
 
 use std::collections::HashMap;
-use std::io;
+use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,17 +18,51 @@ use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 use crate::daemon::Daemon;
+use crate::grub::{self, Sent};
 
 /// Transfers of all clients at once.
 const MAX_TRANSFERS: usize = 512;
 /// Transfers of one client at once: an aborted probe may overlap the real one.
 const MAX_PER_CLIENT: usize = 8;
 
-struct Loader(std::fs::File);
+/// A loader, or what GRUB asks for after it.
+struct Content(Sent);
 
-impl FileSource for Loader {
+impl Content {
+    /// What a client asked for; `None` if there is no such file.
+    fn open(
+        daemon: &Daemon,
+        path: &str,
+        peer: Ipv4Addr,
+        local: Ipv4Addr,
+    ) -> io::Result<Option<Self>> {
+        let confined = tftp::path::confined(path).unwrap_or_default();
+        // The tickets' book is on the disk.
+        let made = tokio::task::block_in_place(|| grub::file(daemon, &confined, peer, local));
+        if let Some(made) = made {
+            return Ok(Some(Self(made)));
+        }
+        let loader = daemon.loaders.open(path)?;
+        Ok(loader.map(|file| Self(Sent::File(Arc::new(file)))))
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        match &self.0 {
+            Sent::Text(text) => Ok(text.len() as u64),
+            Sent::File(file) => Ok(file.metadata()?.len()),
+        }
+    }
+}
+
+impl FileSource for Content {
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read_at(buffer, offset)
+        match &self.0 {
+            Sent::Text(text) => {
+                let rest = usize::try_from(offset).ok().and_then(|at| text.get(at..));
+                rest.unwrap_or_default().read(buffer)
+            }
+            Sent::File(file) => file.read_at(buffer, offset),
+        }
     }
 }
 
@@ -94,7 +128,7 @@ async fn transfer(
 ) -> io::Result<()> {
     let socket = UdpSocket::from_std(net::bind_udp(SocketAddrV4::new(local, 0))?)?;
     socket.connect(client).await?;
-    let file = match daemon.loaders.open(&request.path) {
+    let file = match Content::open(daemon, &request.path, *client.ip(), local) {
         Ok(Some(file)) => file,
         Ok(None) => {
             debug!(%client, path = request.path, "TFTP: not found");
@@ -114,16 +148,16 @@ async fn transfer(
             return Ok(());
         }
     };
-    let len = file.metadata()?.len();
+    let len = file.len()?;
     let started = Instant::now();
     let machine = Transfer::new(Duration::ZERO, request, len, &Limits::default());
-    let outcome = run(machine, &Loader(file), socket, started).await?;
+    let outcome = run(machine, &file, socket, started).await?;
     let name = &request.path;
     match &outcome {
         Outcome::Done(bytes) => {
             let detail = format!("{name}, {} KiB over TFTP", bytes / 1024);
             match daemon.client_at(*client.ip()) {
-                Some(mac) => daemon.reached(mac, Stage::Loader, &detail),
+                Some(mac) => daemon.reached(mac, stage_of(name), &detail),
                 None => info!(%client, "{detail}"),
             }
         }
@@ -133,10 +167,19 @@ async fn transfer(
     Ok(())
 }
 
+/// What a file is in a boot.
+fn stage_of(name: &str) -> Stage {
+    match name.rsplit('/').next() {
+        Some("vmlinuz") => Stage::Kernel,
+        Some("initrd.img") => Stage::Initrd,
+        _ => Stage::Loader,
+    }
+}
+
 /// Drives the machine until the transfer ends.
 async fn run(
     mut machine: Transfer,
-    loader: &Loader,
+    file: &Content,
     socket: UdpSocket,
     started: Instant,
 ) -> io::Result<Outcome> {
@@ -147,7 +190,7 @@ async fn run(
     let offload = net::set_segment_size(&socket, segment).is_ok();
     let socket = UdpSocket::from_std(socket)?;
     loop {
-        while let Some(transmit) = machine.poll_transmit(loader, &mut batch) {
+        while let Some(transmit) = machine.poll_transmit(file, &mut batch) {
             if batch.len() <= transmit.segment || offload {
                 socket.send(&batch).await?;
             } else {

@@ -34,13 +34,24 @@ impl Handler for Routes<'_> {
         let path: Vec<&str> = request.path.split('/').collect();
         let answer = match (request.method, path.as_slice()) {
             (Method::Post, ["client", mac, "report"]) => aside(|| self.report(mac, peer, body)),
-            (Method::Post, ["client", mac, "host-key"]) => {
-                aside(|| host_key(self.daemon, mac, peer, body))
-            }
-            (Method::Post, ["client", mac, "run"]) => aside(|| run(self.daemon, mac, peer, body)),
+            (Method::Post, ["client", mac, "host-key"]) => aside(|| {
+                asked(mac, |client| {
+                    identity::certify(self.daemon, client, *peer.ip(), body)
+                })
+            }),
+            (Method::Post, ["client", mac, "boot-next"]) => aside(|| {
+                asked(mac, |client| {
+                    identity::boot_next(self.daemon, client, *peer.ip(), body)
+                })
+            }),
+            (Method::Post, ["client", mac, "run"]) => aside(|| {
+                asked(mac, |client| {
+                    runs::report(self.daemon, client, *peer.ip(), body)
+                })
+            }),
             (Method::Post, _) => Some(Answer::text(
                 405,
-                "only reports, host keys and runs are posted",
+                "only reports, host keys, next boots and runs are posted",
             )),
             (_, ["boot", script]) => {
                 let mac = script
@@ -52,7 +63,11 @@ impl Handler for Routes<'_> {
             (_, ["images", name, generation, file]) => {
                 self.image_file(name, generation, file, peer, request)
             }
-            (_, ["client", mac, "homes-certificate"]) => aside(|| homes(self.daemon, mac, peer)),
+            (_, ["client", mac, "homes-certificate"]) => aside(|| {
+                asked(mac, |client| {
+                    identity::certify_homes(self.daemon, client, *peer.ip())
+                })
+            }),
             (_, ["client", mac, "overlay.cpio"]) => aside(|| self.overlay(mac, peer, request)),
             (_, [""]) => Some(Answer::text(
                 200,
@@ -220,38 +235,12 @@ impl Routes<'_> {
     }
 }
 
-/// The certificate of a host key that `init` made.
-fn host_key(daemon: &Daemon, mac: &str, peer: SocketAddrV4, body: &[u8]) -> Option<Answer> {
-    let client: MacAddr = mac.parse().ok()?;
-    Some(certificate(identity::certify(
-        daemon,
-        client,
-        *peer.ip(),
-        body,
-    )))
-}
-
-/// A certificate for the homes that the client has with that key.
-fn homes(daemon: &Daemon, mac: &str, peer: SocketAddrV4) -> Option<Answer> {
-    let client: MacAddr = mac.parse().ok()?;
-    Some(certificate(identity::certify_homes(
-        daemon,
-        client,
-        *peer.ip(),
-    )))
-}
-
-fn certificate(signed: Result<String, (u16, String)>) -> Answer {
-    match signed {
-        Ok(text) => Answer::generated("text/plain", text.into_bytes()),
-        Err((status, reason)) => Answer::text(status, &reason),
-    }
-}
-
-/// A run that is measured begins, or has ended.
-fn run(daemon: &Daemon, mac: &str, peer: SocketAddrV4, body: &[u8]) -> Option<Answer> {
-    let client: MacAddr = mac.parse().ok()?;
-    Some(match runs::report(daemon, client, *peer.ip(), body) {
+/// What a client asks of us for itself alone.
+fn asked(
+    mac: &str,
+    grant: impl FnOnce(MacAddr) -> Result<String, (u16, String)>,
+) -> Option<Answer> {
+    Some(match grant(mac.parse().ok()?) {
         Ok(text) if text.is_empty() => Answer::no_content(),
         Ok(text) => Answer::generated("text/plain", text.into_bytes()),
         Err((status, reason)) => Answer::text(status, &reason),
