@@ -127,9 +127,8 @@ impl Menu<'_> {
 }
 
 /// A word that GRUB takes as it is. What cannot be shown is a blank.
-fn quoted(text: impl AsRef<str>) -> String {
+fn quoted(text: &str) -> String {
     let text: String = text
-        .as_ref()
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect();
