@@ -133,51 +133,6 @@ fn a_menu_is_driven_over_the_serial_console() {
 }
 
 #[test]
-fn with_uefi_too_the_own_system_stays_and_linux_comes_once() {
-    in_lab(|lab| {
-        let small = roots::small()?;
-        let disk = Disk::uefi(lab)?;
-        let (tap, mac) = lab.tap()?;
-        let start = || {
-            let plug = (tap.clone(), mac.clone());
-            Machine::with_disk(lab, Firmware::Uefi, 1024, plug, &disk)
-        };
-        let own = || -> Result<f32> {
-            let mut machine = start()?;
-            machine.until_says(&[SAYS], LIMIT)?;
-            Ok(machine.console.elapsed().as_secs_f32())
-        };
-        let alone = own()?;
-        let full = setup(&small, Mode::Full, WINDOWS_STAYS);
-        let mut server = Server::netbootd(lab, &full)?;
-        let without = own()?;
-        asked(lab, &["boot-next", &mac, "small"])?;
-        let mut machine = start()?;
-        let verdict = machine.until_says(&VERDICTS, LIMIT)?;
-        ensure!(verdict == VERDICTS[0], "with a ticket it says {verdict}");
-        drop(machine);
-        // From the menu's own script to the disk: the loader gives the machine back to its firmware.
-        asked(lab, &["boot-next", &mac, "menu"])?;
-        let menu = own()?;
-        server.must_run()?;
-        drop(server);
-
-        let neighbour = Neighbour::start(lab)?;
-        let silent = own()?;
-        let proxy = setup(&small, Mode::Proxy, WINDOWS_STAYS);
-        let mut server = Server::netbootd(lab, &proxy)?;
-        let beside = own()?;
-        eprintln!(
-            "own disk after {alone:.1} s without any server, {without:.1} s without a ticket, {menu:.1} s \
-             through the menu; beside another DHCP server {silent:.1} s without netbootd, {beside:.1} s with it"
-        );
-        drop(neighbour);
-        disk.must_be_untouched()?;
-        server.must_run()
-    });
-}
-
-#[test]
 fn what_cannot_be_given_is_refused_with_a_reason() {
     in_lab(|lab| {
         let small = roots::small()?;

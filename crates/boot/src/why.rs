@@ -129,6 +129,7 @@ fn by(stage: Stage, detail: &str) -> &'static str {
         Stage::Discover | Stage::Offer | Stage::Ack => "DHCP",
         Stage::Loader if detail.ends_with("HTTP") => "HTTP",
         Stage::Loader => "TFTP",
+        Stage::Kernel | Stage::Initrd if detail.ends_with("TFTP") => "TFTP",
         Stage::Script | Stage::Kernel | Stage::Initrd => "HTTP",
         Stage::Init | Stage::Mounted | Stage::Switched => "init",
         Stage::Running | Stage::Login | Stage::Settled => "system",
