@@ -96,7 +96,7 @@ pub fn certify(
 
 /// Whether who asks from this address is the client: it has the token of a boot of its own that began
 /// no more than `life` seconds ago, and answers with the client's card.
-fn vouched(
+pub fn vouched(
     daemon: &Daemon,
     client: MacAddr,
     address: Ipv4Addr,

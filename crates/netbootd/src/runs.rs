@@ -13,10 +13,10 @@ use model::{BootChoice, GenerationId, ImageName, MacAddr, RunReport};
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
 
-use crate::daemon::{Daemon, unix_millis, unix_seconds};
-use crate::find;
+use crate::daemon::{Daemon, unix_millis};
 use crate::orders::{done, parse};
 use crate::services::dhcp::Shared;
+use crate::{find, identity};
 
 /// Runs that go on at once, and records that are kept: the newest.
 const MAX_RUNS: usize = 1024;
@@ -164,12 +164,7 @@ pub fn report(
     body: &[u8],
 ) -> Result<String, (u16, String)> {
     let report = RunReport::parse(body).map_err(|error| (400, error.to_string()))?;
-    let age = daemon
-        .site_key
-        .token_age(&report.token, client, address, unix_seconds());
-    if age.is_none() || !daemon.may_be_at(client, address) {
-        return Err((403, "this token is not good".to_owned()));
-    }
+    identity::vouched(daemon, client, address, &report.token, u64::MAX, "run")?;
     let now = unix_millis();
     let counted = count(daemon, address);
     if !report.ended {
