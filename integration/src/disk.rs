@@ -24,7 +24,7 @@ const SIZE: usize = 1 << 20;
 
 /// Bytes of the disk for UEFI.
 const UEFI_SIZE: u64 = 16 << 20;
-/// Of package grub-efi-amd64-signed; looks for its configuration beside where Debian installs it.
+/// Of package grub-efi-amd64-signed; looks for its configuration beside a file `.disk/info`.
 const GRUB: &str = "/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed";
 
 /// Real-mode code for 0000:7C00: sends the text behind it to the first serial port, and halts.
@@ -80,15 +80,16 @@ impl Disk {
                 .arg("14336"),
         )?;
         let grub = lab.folder().join("disk-grub.cfg");
-        let vendor = "EFI/debian";
         std::fs::write(&grub, format!("echo '{SAYS}'\nsleep 3600\n"))?;
         let partition = format!("{}@@1M", file.display());
         let mut mmd = tool("mmd")?;
-        let folders = ["EFI", "EFI/BOOT", vendor].map(|folder| format!("::{folder}"));
+        let folders =
+            ["EFI", "EFI/BOOT", ".disk", "boot", "boot/grub"].map(|folder| format!("::{folder}"));
         succeed(mmd.args(["-i", &partition]).args(folders))?;
         for (from, to) in [
             (Path::new(GRUB), "EFI/BOOT/BOOTX64.EFI"),
-            (&grub, "EFI/debian/grub.cfg"),
+            (&grub, ".disk/info"),
+            (&grub, "boot/grub/grub.cfg"),
         ] {
             let mut mcopy = tool("mcopy")?;
             succeed(
