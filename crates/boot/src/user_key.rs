@@ -3,10 +3,16 @@
 use model::MacAddr;
 use ssh_key::certificate::{Builder, CertType};
 
-use crate::host_key::{Authority, BEFORE, HostIdentity, KeyError};
+use crate::host_key::{Authority, BEFORE, HostIdentity, HostKey, KeyError};
 
 /// How long a certificate for homes is good, in seconds: a night without this daemon.
 pub const HOMES_VALIDITY: u64 = 12 * 3600;
+
+/// How long a certificate for applying changes is good, in seconds.
+const APPLY_VALIDITY: u64 = 300;
+/// What such a certificate is for, and what it runs.
+const APPLY_PRINCIPAL: &str = "netbootd-apply";
+const APPLY: &str = "/run/netbootd/client apply";
 
 impl Authority {
     /// A user certificate (OpenSSH's PROTOCOL.certkeys) for the key of a client that is up: it may read and
@@ -37,6 +43,34 @@ impl Authority {
         builder.critical_option("source-address", format!("{}/32", host.address))?;
         builder.comment(&host.hostname)?;
         self.sign(builder)
+    }
+
+    /// A user certificate for a key that may have the clients' root run [`APPLY`], and nothing else, until
+    /// [`APPLY_VALIDITY`] after `now` (seconds of Unix time). `nonce` is random.
+    pub fn certify_apply(
+        &self,
+        key: &HostKey,
+        nonce: [u8; 32],
+        now: u64,
+    ) -> Result<String, KeyError> {
+        let key = key.public().key_data().clone();
+        let from = now.saturating_sub(BEFORE);
+        let mut builder = Builder::new(nonce, key, from, now + APPLY_VALIDITY)?;
+        builder.serial(now)?;
+        builder.cert_type(CertType::User)?;
+        builder.key_id("netbootd apply")?;
+        builder.valid_principal(APPLY_PRINCIPAL)?;
+        builder.critical_option("force-command", APPLY)?;
+        builder.comment("netbootd-apply")?;
+        self.sign(builder)
+    }
+
+    /// The line of root's authorized_keys(5) on a client that lets such a key in. A certificate for anything else
+    /// has another principal.
+    pub(crate) fn apply_line(public: &str) -> String {
+        format!(
+            "cert-authority,principals=\"{APPLY_PRINCIPAL}\",command=\"{APPLY}\",restrict {public}\n"
+        )
     }
 }
 

@@ -15,7 +15,7 @@ use crate::host_key::{self, HostKey};
 use crate::modules::Modules;
 use crate::report::Reporter;
 use crate::retry::until_done;
-use crate::{client, console, homes, mount, network, overlay, pam, people, say, switch_root};
+use crate::{client, console, homes, mount, network, overlay, pam, people, say, sshd, switch_root};
 
 /// How long a message about a boot that cannot go on stays before the machine restarts.
 const LAST_WORDS: Duration = Duration::from_secs(60);
@@ -146,11 +146,12 @@ fn finish(
     say!("the root is mounted, with {entries} entries of this client's own");
     mount::devices(&root).inspect_err(told(Stage::Switched))?;
     let key = HostKey::start(&root);
-    client::leave_behind(arguments, card)
+    client::leave_behind(arguments, card, archive)
         .map_err(|error| format!("leaving the client program in /run: {error}"))
         .inspect_err(told(Stage::Switched))?;
     key.finish();
     host_key::certify(arguments, &root);
+    sshd::trust_our_keys(&root);
     pam::prepare(&root);
     if people::homes_are_the_machines(&root)
         && let Err(reason) = homes::renew(arguments)

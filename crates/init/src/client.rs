@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use model::BootArguments;
 
-use crate::{ask, homes, lease, login, quiet, running};
+use crate::{apply, ask, homes, lease, login, quiet, running};
 
 /// Below the new root, until it is `/`.
 const FOLDER: &str = "run/netbootd";
@@ -27,6 +27,8 @@ Usage: client running   tell the server that this machine has come up, what of i
        client homes     keep this machine's certificate for people's homes
        client boot-next IMAGE|local-disk|menu
                         what this machine boots with its next start, once; for root
+       client apply     take the overlay on standard input in the place of the one before;
+                        the server's `netbootd apply` runs it
        client status    show what this machine was booted from
        client login     check a password for PAM, and mount the home
        client logout N  unmount the home of the account with this number
@@ -35,8 +37,12 @@ Usage: client running   tell the server that this machine has come up, what of i
                         says what was fetched while it ran
 ";
 
-/// Leaves the client program and its files in `/run`.
-pub(crate) fn leave_behind(arguments: &BootArguments, card: &str) -> io::Result<()> {
+/// Leaves the client program, its files and the overlay that it was given in `/run`.
+pub(crate) fn leave_behind(
+    arguments: &BootArguments,
+    card: &str,
+    overlay: &[u8],
+) -> io::Result<()> {
     let folder = Path::new("/").join(FOLDER);
     fs::DirBuilder::new()
         .recursive(true)
@@ -49,6 +55,7 @@ pub(crate) fn leave_behind(arguments: &BootArguments, card: &str) -> io::Result<
         0o600,
         &format!("{}\n", arguments.render()),
     )?;
+    apply::keep(Path::new("/"), overlay)?;
     write(&folder.join(STATUS), 0o644, &status_text(arguments, card))
 }
 
@@ -112,6 +119,7 @@ pub(crate) fn run(words: &[String]) -> ExitCode {
                     .to_owned(),
             ),
         },
+        Some("apply") => apply::run(),
         Some("status") => status(),
         Some("login") => return login::run(),
         Some("logout") => login::logout(words.get(1).map_or("", String::as_str)),

@@ -14,6 +14,7 @@
 //! saying so, write a word of the boot token where a user can read it.
 
 mod alias;
+mod apply;
 mod ask;
 mod boot;
 mod client;

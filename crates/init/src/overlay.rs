@@ -15,7 +15,7 @@ const PATIENCE: Patience = Patience {
 };
 
 /// Largest overlay in bytes; a server that sends more is broken.
-const MAX_LEN: usize = 64 << 20;
+pub(crate) const MAX_LEN: usize = 64 << 20;
 
 /// Fetches the archive.
 pub(crate) fn fetch(arguments: &BootArguments) -> Result<Vec<u8>, Failure> {

@@ -3,22 +3,19 @@
 use std::path::Path;
 
 use crate::unpack::{self, small_text};
-use crate::{people, say, sshd};
+use crate::{people, say};
 
 /// The stacks that distributions have all programs include: Debian and SUSE; Fedora and Arch.
 const STACKS: [&str; 3] = ["common-auth", "system-auth", "password-auth"];
+/// What PAM runs.
+const US: &str = "/run/netbootd/client login";
 const FOLDERS: [&str; 2] = ["etc/pam.d", "usr/lib/pam.d"];
 
-/// Lets the server's people log in, if this client has any: by password, and by a key that is not in
-/// their home. Without it they cannot log in; the machine boots all the same.
+/// Lets the server's people log in, if this client has any: by password.
+/// Without it they cannot log in; the machine boots all the same.
 pub(crate) fn prepare(root: &Path) {
     if small_text(root, people::USERS).is_none() {
         return;
-    }
-    let keys =
-        "AuthorizedKeysFile .ssh/authorized_keys .ssh/authorized_keys2 /etc/netbootd/keys/%u\n";
-    if let Err(reason) = sshd::tell(root, keys) {
-        say!("keys outside of homes are not known to sshd: {reason}");
     }
     let mut told = false;
     for name in STACKS {
@@ -44,6 +41,9 @@ pub(crate) fn prepare(root: &Path) {
 /// The stack of pam.d(5) in which the client program alone decides about the server's people, and the
 /// rest about everybody else, as before. `None` if nobody is asked for a password in it.
 fn asking_us(text: &str) -> Option<String> {
+    if text.contains(US) {
+        return Some(text.to_owned());
+    }
     let lines: Vec<&str> = text.lines().collect();
     let auth: Vec<(usize, &str)> = lines
         .iter()
@@ -69,7 +69,7 @@ fn asking_us(text: &str) -> Option<String> {
         ),
         format!(
             "auth\t[success={success} default=die]\tpam_exec.so quiet stdout expose_authtok seteuid \
-             /run/netbootd/client login"
+             {US}"
         ),
     ];
     let (before, after) = lines.split_at(first);

@@ -2,9 +2,12 @@
 
 use std::path::Path;
 
+use crate::say;
 use crate::unpack::{self, small_text};
 
 const DROP_IN: &str = "etc/ssh/sshd_config.d/10-netbootd.conf";
+/// Where sshd looks for keys unless it is told (sshd_config(5)).
+const DEFAULT_KEYS: &str = ".ssh/authorized_keys .ssh/authorized_keys2";
 /// The server's configuration, and where distributions that keep `/etc` empty have theirs.
 const CONFIG: [&str; 2] = ["etc/ssh/sshd_config", "usr/etc/ssh/sshd_config"];
 
@@ -25,14 +28,39 @@ pub(crate) fn tell(root: &Path, directives: &str) -> Result<(), String> {
     }
 }
 
-/// Whether an sshd_config(5) reads the files of `sshd_config.d`, for all connections.
-fn reads_drop_ins(config: &str) -> bool {
-    let lines = config.lines().map(|line| {
+/// Has sshd look for people's keys where the overlay has some, besides where it does.
+pub(crate) fn trust_our_keys(root: &Path) {
+    let config = CONFIG.into_iter().find_map(|path| small_text(root, path));
+    let files = config
+        .as_deref()
+        .and_then(|config| value(config, "authorizedkeysfile"));
+    let files = files
+        .filter(|files| *files != "none")
+        .unwrap_or(DEFAULT_KEYS);
+    let directive = format!("AuthorizedKeysFile {files} /etc/netbootd/keys/%u\n");
+    if let Err(reason) = tell(root, &directive) {
+        say!("keys outside of homes are not known to sshd: {reason}");
+    }
+}
+
+/// What an sshd_config(5) says in its own text, for all connections; the first line of a name counts.
+fn value<'a>(config: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = lines(config).take_while(|(keyword, _)| keyword != "match");
+    let found = lines.find_map(|(keyword, value)| (keyword == name).then_some(value.trim()));
+    found.filter(|value| !value.is_empty())
+}
+
+fn lines(config: &str) -> impl Iterator<Item = (String, &str)> {
+    config.lines().map(|line| {
         let mut words = line.trim().splitn(2, [' ', '\t', '=']);
         let keyword = words.next().unwrap_or_default().to_ascii_lowercase();
         (keyword, words.next().unwrap_or_default())
-    });
-    lines
+    })
+}
+
+/// Whether an sshd_config(5) reads the files of `sshd_config.d`, for all connections.
+fn reads_drop_ins(config: &str) -> bool {
+    lines(config)
         .take_while(|(keyword, _)| keyword != "match")
         .any(|(keyword, value)| {
             keyword == "include" && value.contains("/etc/ssh/sshd_config.d/*.conf")
@@ -57,6 +85,27 @@ mod tests {
 
     fn read(root: &tempfile::TempDir, path: &str) -> Option<String> {
         fs::read_to_string(root.path().join(path)).ok()
+    }
+
+    #[test]
+    fn our_keys_stand_beside_those_that_the_image_names() {
+        for (config, wanted) in [
+            ("Include /etc/ssh/sshd_config.d/*.conf\n", DEFAULT_KEYS),
+            (
+                "Include /etc/ssh/sshd_config.d/*.conf\nAuthorizedKeysFile /etc/keys/%u\n",
+                "/etc/keys/%u",
+            ),
+            (
+                "Include /etc/ssh/sshd_config.d/*.conf\nMatch all\nAuthorizedKeysFile /x\n",
+                DEFAULT_KEYS,
+            ),
+        ] {
+            let root = told(config);
+            trust_our_keys(root.path());
+            let drop_in = read(&root, DROP_IN).unwrap();
+            let line = format!("AuthorizedKeysFile {wanted} /etc/netbootd/keys/%u\n");
+            assert!(drop_in.ends_with(&line), "{drop_in}");
+        }
     }
 
     #[test]

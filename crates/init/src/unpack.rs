@@ -85,16 +85,19 @@ fn write(root: &OwnedFd, entry: &Entry<'_>) -> io::Result<()> {
             rustix::fs::fchmod(&opened, mode)?;
         }
         Kind::File(content) => {
-            remove(&folder, name)?;
+            // Beside it first: a running system finds the old file or the new one.
+            let fresh = format!(".{name}.netbootd");
+            remove(&folder, &fresh)?;
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
             let private = Mode::RUSR | Mode::WUSR;
-            let opened = rustix::fs::openat(&folder, name, flags | OFlags::CLOEXEC, private)?;
+            let opened = rustix::fs::openat(&folder, &fresh, flags | OFlags::CLOEXEC, private)?;
             let mut file = File::from(opened);
             file.write_all(content)?;
             // Owner first: chown takes set-id bits away.
             rustix::fs::fchown(&file, Some(uid), Some(gid))?;
             rustix::fs::fchmod(&file, mode)?;
             rustix::fs::futimens(&file, &times(entry.mtime))?;
+            rustix::fs::renameat(&folder, &fresh, &folder, name)?;
         }
         Kind::Symlink(target) => {
             remove(&folder, name)?;

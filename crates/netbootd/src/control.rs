@@ -10,6 +10,7 @@
 //! GET /runs      what machines have measured      GET /runs/now  what they measure now
 //! GET /ssh       what makes ssh trust the clients
 //! POST /tickets  gives one, or takes it away      POST /wake     switches a machine on
+//! POST /apply    signs a key that brings a machine its overlay      GET /overlay/MAC  that overlay
 //! POST /boot-again  a ticket for what a run was made with
 //! ```
 
@@ -34,6 +35,7 @@ use crate::daemon::{Daemon, unix_millis};
 use crate::identity;
 use crate::leases::{LeaseStatus, lease_clock, to_record};
 use crate::orders;
+use crate::overlay;
 use crate::power;
 use crate::runs;
 use crate::services::dhcp::Shared;
@@ -145,6 +147,7 @@ async fn order(
     let done = tokio::task::block_in_place(|| match path {
         "/tickets" => Some(orders::ticket(daemon, shared, &body)),
         "/boot-again" => Some(runs::boot_again(daemon, shared, &body)),
+        "/apply" => Some(identity::apply(daemon, shared, &body)),
         "/wake" => Some(orders::wake(daemon, shared, &body)),
         "/reboot" => Some(power::reboot(daemon, shared, &body)),
         _ => None,
@@ -162,6 +165,18 @@ fn answer(daemon: &Daemon, shared: &Shared, request: &Parts) -> Response<Full<By
         return match why::why(daemon, shared, client) {
             Ok(why) => json(&why),
             Err(reason) => response(StatusCode::NOT_FOUND, reason.into_bytes()),
+        };
+    }
+    if let (&Method::GET, Some(client)) = (&request.method, path.strip_prefix("/overlay/")) {
+        let made = client
+            .parse()
+            .map_err(|_| anyhow::anyhow!("no MAC address"))
+            .and_then(|client| {
+                tokio::task::block_in_place(|| overlay::render(daemon, client, None))
+            });
+        return match made {
+            Ok(archive) => response(StatusCode::OK, archive),
+            Err(error) => response(StatusCode::NOT_FOUND, format!("{error:#}").into_bytes()),
         };
     }
     let body = match (&request.method, path) {

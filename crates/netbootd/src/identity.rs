@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use tracing::{error, info, warn};
 
 use crate::daemon::{Daemon, unix_millis, unix_seconds};
-use crate::orders;
 use crate::people::Here;
+use crate::services::dhcp::Shared;
+use crate::{find, orders};
 
 /// A token signs a key for this long, in seconds, as it unlocks the overlay.
 pub const TOKEN_LIFE: u64 = 300;
@@ -243,6 +244,58 @@ pub fn hosts(daemon: &Daemon, leased: &HashMap<Ipv4Addr, MacAddr>) -> Vec<HostId
         .collect();
     hosts.sort_by(|a, b| (&a.hostname, a.address).cmp(&(&b.hostname, b.address)));
     hosts
+}
+
+/// `POST /apply`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ApplyOrder {
+    /// The machine: name, MAC or IP address.
+    pub client: String,
+    /// The public key that shall bring it its overlay.
+    pub key: String,
+}
+
+/// What it takes to bring a machine its overlay by ssh.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Applied {
+    /// The machine.
+    pub client: MacAddr,
+    /// Its name.
+    pub hostname: String,
+    /// Where its sshd is.
+    pub address: Ipv4Addr,
+    /// The certificate of the key.
+    pub certificate: String,
+    /// The line of `known_hosts` that tells the machine from others.
+    pub known_hosts: String,
+}
+
+/// Signs a key that may bring a machine its overlay; the answer's JSON, or why not.
+pub fn apply(daemon: &Daemon, shared: &Shared, body: &[u8]) -> Result<Vec<u8>, String> {
+    let order: ApplyOrder = orders::parse(body)?;
+    let client = find::client(daemon, shared, &order.client)?;
+    let hostname = daemon.hostname(client);
+    let hosts = daemon.timelines().hosts();
+    let host = hosts.into_iter().find(|(mac, _)| *mac == client);
+    let Some((_, host)) = host else {
+        return Err(format!(
+            "{hostname} has no signed ssh host key: it has not come up, or its image has no sshd"
+        ));
+    };
+    let key = HostKey::parse(&order.key).map_err(|error| error.to_string())?;
+    let mut nonce = [0; 32];
+    getrandom::fill(&mut nonce).map_err(|error| error.to_string())?;
+    let signed = daemon.authority.certify_apply(&key, nonce, unix_seconds());
+    let applied = Applied {
+        client,
+        hostname,
+        address: host.address,
+        certificate: signed.map_err(|error| error.to_string())? + "\n",
+        known_hosts: known_hosts_line(daemon),
+    };
+    info!(%client, hostname = applied.hostname, "signed a key that brings it its overlay");
+    daemon.note(client, "ssh", "its overlay is brought anew, as it runs");
+    serde_json::to_vec(&applied).map_err(|error| error.to_string())
 }
 
 /// What the control API says about ssh.

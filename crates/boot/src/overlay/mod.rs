@@ -16,7 +16,7 @@ use model::MacAddr;
 
 use self::entries::Entries;
 pub use self::login::{Login, People, ServerAccount, ServerGroup};
-use crate::Layers;
+use crate::{Authority, Layers};
 
 /// One entry of the overlay.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +74,8 @@ pub struct OverlayContext<'a> {
     pub dns: &'a [Ipv4Addr],
     /// machine-id(5) of the client.
     pub machine_id: &'a str,
+    /// The public key of the authority that signs keys for applying changes.
+    pub authority: &'a str,
     /// Who may log in.
     pub users: &'a [User],
     /// The server's own people, if clients have any.
@@ -130,6 +132,10 @@ pub fn render(context: &OverlayContext<'_>) -> Vec<OverlayEntry> {
         entries.file("etc/fstab", fstab.join("\n") + "\n");
     }
     login::files(&mut entries, context);
+    entries.file(
+        &login::keys_file("root"),
+        Authority::apply_line(context.authority),
+    );
     let accounts = accounts::users(&mut entries, context);
     for file in &context.files {
         let mut file = file.clone();
@@ -175,6 +181,7 @@ mod tests {
             domain: "lab.internal",
             dns: const { &[Ipv4Addr::new(192, 168, 67, 1)] },
             machine_id: "0123",
+            authority: "ssh-ed25519 AAAA",
             users,
             login: None,
             passwd: PASSWD,
@@ -357,10 +364,10 @@ mod tests {
         });
         context.layers = site.layers(PC);
         let entries = render(&context);
+        let told = ["users", "known_hosts", "keys/bob"];
         assert!(
-            !entries
-                .iter()
-                .any(|entry| entry.path.starts_with("etc/netbootd"))
+            told.iter()
+                .all(|name| text(&entries, &format!("etc/netbootd/{name}")).is_none())
         );
     }
 

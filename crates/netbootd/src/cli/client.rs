@@ -24,7 +24,17 @@ pub fn post<T: DeserializeOwned>(
     ask(socket, &format!("POST {path}"), &body)
 }
 
+/// The bytes of the answer to `GET path`.
+pub fn get_bytes(socket: &Path, path: &str) -> anyhow::Result<Vec<u8>> {
+    exchange(socket, &format!("GET {path}"), "")
+}
+
 fn ask<T: DeserializeOwned>(socket: &Path, what: &str, body: &str) -> anyhow::Result<T> {
+    serde_json::from_slice(&exchange(socket, what, body)?)
+        .context("the daemon's answer is not understood; is it another version?")
+}
+
+fn exchange(socket: &Path, what: &str, body: &str) -> anyhow::Result<Vec<u8>> {
     let mut stream = UnixStream::connect(socket).with_context(|| {
         format!(
             "no netbootd answers on {} (is it running? may you use it? root and group netbootd may)",
@@ -49,6 +59,5 @@ fn ask<T: DeserializeOwned>(socket: &Path, what: &str, body: &str) -> anyhow::Re
     if !head.starts_with(b"HTTP/1.1 200") {
         bail!("{}", String::from_utf8_lossy(body).trim());
     }
-    serde_json::from_slice(body)
-        .context("the daemon's answer is not understood; is it another version?")
+    Ok(body.to_vec())
 }

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod apply;
 mod check;
 mod client;
 mod explain;
@@ -62,6 +63,8 @@ enum Command {
     Runs(runs::RunsCommand),
     /// Says that a machine boots once more what a measured run was made with
     BootAgain(runs::BootAgainCommand),
+    /// Brings users, groups, keys and overlay files to machines that run
+    Apply(apply::ApplyCommand),
     /// Shows the DHCP leases
     Leases(leases::LeasesCommand),
     /// Tells one client's latest boot step by step, and what it waited for
@@ -112,6 +115,7 @@ impl Cli {
             Command::Wake(command) => next::run_wake(&command, &loaded.config.control_socket),
             Command::Runs(command) => runs::run(&command, &loaded.config.control_socket),
             Command::BootAgain(command) => runs::run_again(&command, &loaded.config.control_socket),
+            Command::Apply(command) => apply::run(&command, &loaded.config.control_socket),
             Command::Leases(command) => leases::run(&command, &loaded.config.control_socket),
             Command::Why(command) => why::run(&command, &loaded.config.control_socket),
             Command::Ssh(command) => ssh::run(&command, &loaded.config.control_socket),

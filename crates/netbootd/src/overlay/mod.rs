@@ -65,6 +65,7 @@ pub fn render(daemon: &Daemon, client: MacAddr, dns: Option<Ipv4Addr>) -> anyhow
         domain: &daemon.config.dns.domain,
         dns: &dns,
         machine_id: &daemon.site_key.machine_id(client),
+        authority: &daemon.authority.public(),
         users: &users,
         login: here.as_ref().map(|here| here.login(&daemon.config)),
         passwd: &text_of(generation, "etc/passwd")?,
