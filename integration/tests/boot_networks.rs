@@ -82,7 +82,7 @@ fn no_network_manager_touches_the_card_that_booted_and_its_lease_lives_on() {
 }
 
 #[test]
-fn beside_another_dhcp_server_a_root_in_memory_keeps_its_address_without_us() {
+fn matrix_beside_another_dhcp_server_a_root_in_memory_keeps_its_address_without_us() {
     in_lab(|lab| {
         let router = Neighbour::leasing(lab, "2m")?;
         let full = roots::full()?;
