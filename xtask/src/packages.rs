@@ -81,7 +81,6 @@ pub(crate) const TEST: &[Package] = &[
     package("xz-utils", "/usr/bin/xz"),
     package("cpio", "/usr/bin/cpio"),
     package("nmap", "/usr/bin/nmap"),
-    package("tshark", "/usr/bin/tshark"),
     package("systemd", "/usr/bin/systemd-analyze"),
 ];
 
