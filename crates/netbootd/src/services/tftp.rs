@@ -128,7 +128,10 @@ async fn transfer(
 ) -> io::Result<()> {
     let socket = UdpSocket::from_std(net::bind_udp(SocketAddrV4::new(local, 0))?)?;
     socket.connect(client).await?;
-    let file = match Content::open(daemon, &request.path, *client.ip(), local) {
+    // GRUB's configuration reads the image and writes to the book of tickets: others' transfers go on meanwhile.
+    let opened =
+        tokio::task::block_in_place(|| Content::open(daemon, &request.path, *client.ip(), local));
+    let file = match opened {
         Ok(Some(file)) => file,
         Ok(None) => {
             debug!(%client, path = request.path, "TFTP: not found");
