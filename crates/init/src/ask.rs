@@ -1,4 +1,4 @@
-//! Asking the server for something for this machine alone.
+//! Posting to the server what is this machine's alone to say or to ask for.
 
 use std::thread;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::http::{self, Patience};
 
 const PATIENCE: Patience = Patience {
     connect: Duration::from_secs(2),
-    read: Duration::from_secs(3),
+    read: Duration::from_secs(5),
 };
 const TRIES: u32 = 3;
 /// Longest answer in bytes: a certificate, and a line with the names of a room.
@@ -22,18 +22,28 @@ pub(crate) fn server(
     (place, name): (&str, &str),
     value: String,
 ) -> Result<String, String> {
-    let path = format!("/client/{}/{place}", arguments.mac.hyphenated());
     let request = ClientRequest {
         token: arguments.token.clone(),
         value,
     };
-    let body = request.render(name);
+    post(arguments, place, &request.render(name), TRIES)
+}
+
+/// Posts a text to that place of this client's, `tries` times at most, and returns the answer's text, which may be
+/// empty, or why there is none.
+pub(crate) fn post(
+    arguments: &BootArguments,
+    place: &str,
+    body: &str,
+    tries: u32,
+) -> Result<String, String> {
+    let path = format!("/client/{}/{place}", arguments.mac.hyphenated());
     let mut reason = String::new();
-    for attempt in 0..TRIES {
+    for attempt in 0..tries {
         thread::sleep(Duration::from_millis(200) * attempt);
-        let answer = http::post(arguments.http(), &path, &body, PATIENCE);
+        let answer = http::post(arguments.http(), &path, body, PATIENCE);
         reason = match answer.map(|answer| (answer.head.status, answer.into_body(MAX_ANSWER))) {
-            Ok((200, Ok(body))) => {
+            Ok((200..=299, Ok(body))) => {
                 return String::from_utf8(body).map_err(|_| "the answer is no text".to_owned());
             }
             // The server understood and does not want to: asking again changes nothing.

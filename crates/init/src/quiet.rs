@@ -6,24 +6,17 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use model::{BootArguments, RootMode, RunReport};
 use rustix::fs::OFlags;
 
-use crate::http::{self, Patience};
-use crate::{machine, mount};
+use crate::{ask, machine, mount};
 
-const PATIENCE: Patience = Patience {
-    connect: Duration::from_secs(5),
-    read: Duration::from_secs(20),
-};
 /// How much is read at once, and on which boundary memory for direct reads begins.
 const PIECE: usize = 1 << 20;
 const ALIGN: usize = 4096;
-/// Longest record with its signature, in bytes.
-const MAX_RECORD: usize = 64 << 10;
-/// Where the signature begins in the server's answer (PROTOCOL.sshsig).
+/// Where the signature begins (PROTOCOL.sshsig) in the server's answer: a line in words, the record, the signature.
 const SIGNATURE: &str = "-----BEGIN SSH SIGNATURE-----";
 
 /// Runs a command. Returns how it ended.
@@ -46,37 +39,18 @@ pub(crate) fn run(arguments: &BootArguments, command: &[String]) -> Result<ExitS
     facts.push(("ended".to_owned(), ended));
     let answer = tell(arguments, true, facts)?;
     let status = status.map_err(|error| format!("{program}: {error}"))?;
-    let (record, signature) = answer
+    let (verdict, rest) = answer.split_once('\n').unwrap_or_default();
+    let (record, signature) = rest
         .find(SIGNATURE)
-        .map(|at| answer.split_at(at))
+        .map(|at| rest.split_at(at))
         .ok_or("the server's record has no signature")?;
     let file = write(record, signature).map_err(|error| format!("writing the record: {error}"))?;
-    println!("netbootd: {}", verdict(record));
+    println!("netbootd: {verdict}");
     println!(
         "netbootd: the record is {}, its signature {0}.sig",
         file.display()
     );
     Ok(status)
-}
-
-/// What the record says of the traffic, from its JSON as the server writes it: one value on a line.
-fn verdict(record: &str) -> String {
-    let root = record
-        .split_once("\"root\": {")
-        .map_or("", |(_, rest)| rest);
-    let number = |name: &str| -> Option<u64> {
-        let (_, rest) = root.split_once(&format!("\"{name}\": "))?;
-        rest.split([',', '\n', '}']).next()?.trim().parse().ok()
-    };
-    match (number("calls"), number("bytes")) {
-        (Some(0), Some(0)) => "nothing of the root was fetched while it ran".to_owned(),
-        (Some(calls), Some(bytes)) => {
-            format!(
-                "NOT quiet: {calls} calls and {bytes} bytes of the root while it ran; run it again, what it needs is in memory now"
-            )
-        }
-        _ => "the record says nothing of the root's traffic".to_owned(),
-    }
 }
 
 fn tell(
@@ -89,19 +63,8 @@ fn tell(
         ended,
         facts,
     };
-    let path = format!("/client/{}/run", arguments.mac.hyphenated());
-    let failed = |error: &dyn std::fmt::Display| format!("telling {}: {error}", arguments.http());
-    let answer = http::post(arguments.http(), &path, &report.render(), PATIENCE)
-        .map_err(|error| failed(&error))?;
-    let status = answer.head.status;
-    let body = answer
-        .into_body(MAX_RECORD)
-        .map_err(|error| failed(&error))?;
-    let text = String::from_utf8(body).map_err(|error| failed(&error))?;
-    match status {
-        200..=299 => Ok(text),
-        status => Err(failed(&format!("it answered {status}: {}", text.trim()))),
-    }
+    // Once: a run ends once, and its record is with the server too.
+    ask::post(arguments, "run", &report.render(), 1)
 }
 
 /// Writes the record into the working folder, under a name that is new.
@@ -231,18 +194,5 @@ mod tests {
             image_device(blocks.path()).unwrap(),
             Path::new("/dev/loop3")
         );
-    }
-
-    #[test]
-    fn a_record_is_read_as_the_server_writes_it() {
-        let record = |calls, bytes| {
-            format!(
-                "{{\n  \"root\": \"image\",\n  \"traffic\": {{\n    \"root\": {{\n      \"calls\": {calls},\n      \
-                 \"bytes\": {bytes}\n    }},\n    \"data\": {{\n      \"calls\": 9,\n      \"bytes\": 9\n    }}\n  }}\n}}\n"
-            )
-        };
-        assert!(verdict(&record(0, 0)).starts_with("nothing of the root"));
-        assert!(verdict(&record(7, 4096)).starts_with("NOT quiet: 7 calls and 4096 bytes"));
-        assert!(verdict("{}").contains("nothing of the root's traffic"));
     }
 }

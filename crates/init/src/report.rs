@@ -6,13 +6,8 @@ use std::time::{Duration, Instant};
 
 use model::{BootArguments, Report, Stage};
 
-use crate::http::{self, Patience};
-use crate::say;
+use crate::{ask, say};
 
-const PATIENCE: Patience = Patience {
-    connect: Duration::from_secs(2),
-    read: Duration::from_secs(2),
-};
 const TRIES: u32 = 3;
 
 /// A thread of its own that sends reports in order.
@@ -85,22 +80,5 @@ fn send_all(arguments: &BootArguments, reports: &Receiver<Report>) {
 
 /// Sends one report, `tries` times at most.
 pub(crate) fn send(arguments: &BootArguments, report: &Report, tries: u32) -> Result<(), String> {
-    let path = format!("/client/{}/report", arguments.mac.hyphenated());
-    let body = report.render();
-    let mut error = String::new();
-    for attempt in 0..tries {
-        if attempt > 0 {
-            thread::sleep(Duration::from_millis(200) * attempt);
-        }
-        match http::post(arguments.http(), &path, &body, PATIENCE).map(|answer| answer.head) {
-            Ok(head) if (200..300).contains(&head.status) => return Ok(()),
-            // The server understood and does not want it: asking again changes nothing.
-            Ok(head) if (400..500).contains(&head.status) => {
-                return Err(format!("it answered {}", head.status));
-            }
-            Ok(head) => error = format!("it answered {}", head.status),
-            Err(problem) => error = problem.to_string(),
-        }
-    }
-    Err(error)
+    ask::post(arguments, "report", &report.render(), tries).map(drop)
 }

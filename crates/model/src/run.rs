@@ -7,7 +7,7 @@ use crate::Report;
 /// `POST /client/<mac>/run`: a run begins or has ended.
 ///
 /// The body is lines of `key=value` (`token`, `run`, and one line for each fact), at most
-/// [`RunReport::MAX_LEN`] bytes. The answer to the end is the run's record and its signature.
+/// [`RunReport::MAX_LEN`] bytes. The answer to the end is a line in words, the run's record, and its signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunReport {
     /// The boot token from the kernel command line.

@@ -155,7 +155,7 @@ pub fn all(daemon: &Daemon) -> Vec<RunStatus> {
     ended.chain(going_on(daemon)).collect()
 }
 
-/// A client says that a run begins, or has ended. The answer to the end is the record and its signature; a
+/// A client says that a run begins, or has ended. The answer to the end is the verdict on a line, the record, and its signature; a
 /// refusal is a status and the reason.
 pub fn report(
     daemon: &Daemon,
@@ -217,7 +217,7 @@ fn seal(daemon: &Daemon, record: &RunRecord) -> anyhow::Result<String> {
     let said = in_words(record);
     daemon.note(record.client, "run", &said);
     info!(client = %record.client, "run: {said}");
-    Ok(text + &signature)
+    Ok(format!("{said}\n{text}{signature}"))
 }
 
 /// What a record says, on one line.
@@ -225,8 +225,8 @@ pub fn in_words(record: &RunRecord) -> String {
     let Traffic { calls, bytes } = record.traffic.root;
     let seconds = record.seconds();
     match record.is_quiet() {
-        true => format!("{seconds:.1} s without any traffic of its root"),
-        false => format!("{seconds:.1} s with traffic of its root: {calls} calls, {bytes} bytes"),
+        true => format!("{seconds:.1} s in which nothing of the root was fetched"),
+        false => format!("{seconds:.1} s, NOT quiet: {calls} calls and {bytes} bytes of the root"),
     }
 }
 
@@ -372,12 +372,15 @@ mod tests {
     #[test]
     fn what_was_fetched_is_said() {
         let mut run = record(0);
-        assert_eq!(in_words(&run), "1.5 s without any traffic of its root");
+        assert_eq!(
+            in_words(&run),
+            "1.5 s in which nothing of the root was fetched"
+        );
         run.traffic.root = Traffic {
             calls: 3,
             bytes: 4096,
         };
-        assert!(in_words(&run).ends_with("3 calls, 4096 bytes"));
+        assert!(in_words(&run).ends_with("NOT quiet: 3 calls and 4096 bytes of the root"));
     }
 
     #[test]
