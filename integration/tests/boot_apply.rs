@@ -2,21 +2,14 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use integration::subject::netbootd::{asked, overlay_dir};
-use integration::{Card, Firmware, Lab, Machine, Person, Server, Setup, in_lab, ran, roots};
+use integration::subject::netbootd::{asked, overlay_dir, put};
+use integration::{Card, Firmware, Machine, Person, Server, Setup, in_lab, ran, roots};
 
 /// Several times what a boot of the whole system takes on one busy core.
 const LIMIT: Duration = Duration::from_secs(420);
-
-fn put(lab: &Lab, path: &str, text: &str) -> Result<()> {
-    let path = overlay_dir(lab).join("all").join(path);
-    fs::create_dir_all(path.parent().unwrap_or(Path::new("/")))?;
-    Ok(fs::write(path, text)?)
-}
 
 #[test]
 fn users_and_files_come_to_a_machine_that_runs() {
@@ -25,8 +18,8 @@ fn users_and_files_come_to_a_machine_that_runs() {
         let plug = lab.tap()?;
         let public = person.public_key()?;
         let full = roots::full()?;
-        put(lab, "etc/site", "one")?;
-        put(lab, "etc/gone", "there")?;
+        put(lab, "all/etc/site", "one", 0o644)?;
+        put(lab, "all/etc/gone", "there", 0o644)?;
         let client = format!("[clients.{:?}]\nhostname = \"pc01\"\n", plug.1);
         let setup = Setup {
             image: Some(&full),
@@ -50,10 +43,10 @@ fn users_and_files_come_to_a_machine_that_runs() {
             ..setup
         };
         let mut server = server.kill_and_start_again(lab, &setup)?;
-        put(lab, "etc/site", "two")?;
+        put(lab, "all/etc/site", "two", 0o644)?;
         fs::remove_file(overlay_dir(lab).join("all/etc/gone"))?;
         let unit = "[Service]\nType=oneshot\nExecStart=/usr/bin/touch /run/site-ran\n";
-        put(lab, "etc/systemd/system/site.service", unit)?;
+        put(lab, "all/etc/systemd/system/site.service", unit, 0o644)?;
         let wants = overlay_dir(lab).join("all/etc/systemd/system/multi-user.target.wants");
         fs::create_dir_all(&wants)?;
         symlink("../site.service", wants.join("site.service"))?;

@@ -3,9 +3,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
-use integration::subject::netbootd::{self, put};
+use integration::subject::netbootd::{asked, put};
 use integration::{
-    Card, Firmware, Lab, Machine, Mode, Neighbour, RootKind, Server, Setup, in_lab, roots, succeed,
+    Card, Firmware, Lab, Machine, Mode, Neighbour, RootKind, Server, Setup, in_lab, roots,
 };
 
 const LIMIT: Duration = Duration::from_secs(420);
@@ -16,9 +16,7 @@ const LEASE: Duration = Duration::from_secs(120);
 
 /// The end of the lease of this card's address, from `netbootd leases`; `None`: there is none.
 fn leased(lab: &Lab, mac: &str) -> Result<Option<String>> {
-    let mut leases = netbootd::command(lab, &["leases", "--config"])?;
-    let said = succeed(leases.arg(lab.folder().join("netbootd.toml")))?.text;
-    Ok(said
+    Ok(asked(lab, &["leases"])?
         .lines()
         .find(|line| line.contains(mac))
         .map(str::to_owned))

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
-use integration::subject::netbootd::{self, asked, overlay_dir, refused, state_dir};
-use integration::{Card, Firmware, Lab, Machine, Server, Setup, in_lab, ran, roots, succeed};
+use anyhow::{Result, ensure};
+use integration::subject::netbootd::{asked, put, refused, state_dir, tried};
+use integration::{Card, Firmware, Lab, Machine, Server, Setup, in_lab, roots, succeed};
 
 const LIMIT: Duration = Duration::from_secs(240);
 
@@ -48,10 +48,7 @@ fn verify(lab: &Lab, record: &Path) -> Result<()> {
 fn a_run_is_proven_to_have_fetched_nothing_of_its_root() {
     in_lab(|lab| {
         let small = roots::small()?;
-        let init = overlay_dir(lab).join("all/sbin/init");
-        fs::create_dir_all(init.parent().context("a folder")?)?;
-        fs::write(&init, INIT)?;
-        succeed(lab.command("chmod")?.arg("755").arg(&init))?;
+        put(lab, "all/sbin/init", INIT, 0o755)?;
         let setup = Setup {
             image: Some(&small),
             kernel_arguments: "mitigations=off",
@@ -65,10 +62,8 @@ fn a_run_is_proven_to_have_fetched_nothing_of_its_root() {
             Ok(asked(lab, &["runs"])?.contains("goes on").then_some(()))
         })?;
         let started = Instant::now();
-        let mut build = netbootd::command(lab, &["image", "build", "--name", "later", "--config"])?;
-        let built = ran(build
-            .arg(netbootd::config_file(lab))
-            .arg("/usr/share/doc/bash"))?;
+        let build = ["image", "build", "--name", "later", "/usr/share/doc/bash"];
+        let built = tried(lab, &build)?;
         ensure!(
             built.errors.contains("waiting until") && started.elapsed() > Duration::from_secs(4),
             "the build did not wait: {}",

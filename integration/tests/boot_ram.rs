@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use integration::{Card, Firmware, Lab, Machine, RootKind, Server, Setup, in_lab, roots, succeed};
 
 const LIMIT: Duration = Duration::from_secs(420);
@@ -51,7 +51,11 @@ fn a_root_in_memory_outlives_its_server_and_its_link() {
             .lines()
             .rev()
             .find(|line| line.starts_with("/dev/zram0"));
-        eprintln!("{}", swaps.unwrap_or("no line of /proc/swaps"));
+        let swaps = swaps.context("no line of /proc/swaps")?;
+        eprintln!("{swaps}");
+        // Filename, type, size, used (in KiB), priority.
+        let used = swaps.split_whitespace().nth(3).unwrap_or_default();
+        ensure!(used.parse::<u32>()? > 100_000, "little is in zram: {swaps}");
         machine.console.must_not_say("Out of memory")
     });
 }

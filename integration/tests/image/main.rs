@@ -4,18 +4,17 @@
 mod sources;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use integration::subject::netbootd::{asked, command, configure, state_dir};
-use integration::{Lab, Process, Ran, Server, Setup, in_lab, ran, roots, succeed, until};
+use integration::subject::netbootd::{asked, command, config_file, state_dir, tried};
+use integration::{Lab, Process, Ran, Server, Setup, in_lab, roots, succeed, until};
 use rustix::process::Signal;
 
 /// A netbootd that serves the small image and keeps one generation.
 struct Serving<'a> {
     lab: &'a Lab,
-    config: PathBuf,
     server: Server,
 }
 
@@ -27,29 +26,18 @@ impl<'a> Serving<'a> {
             config: "[images.small]\nkeep = 1\n[scrub]\nexclude = [\"left-out-by-the-configuration\"]\n",
             ..Setup::default()
         };
-        Ok(Self {
-            lab,
-            config: configure(lab, &setup)?,
-            server: Server::netbootd(lab, &setup)?,
-        })
-    }
-
-    /// `netbootd …`, which must go well.
-    fn does(&self, words: &[&str]) -> Result<String> {
-        Ok(succeed(command(self.lab, words)?.arg("--config").arg(&self.config))?.text)
+        let server = Server::netbootd(lab, &setup)?;
+        Ok(Self { lab, server })
     }
 
     /// `netbootd image …`, whatever becomes of it.
     fn tried(&self, words: &[&str]) -> Result<Ran> {
-        let mut image = command(self.lab, &["image"])?;
-        ran(image.args(words).arg("--config").arg(&self.config))
+        tried(self.lab, &[&["image"], words].concat())
     }
 
     /// What `netbootd image …` prints; it must go well.
     fn image(&self, words: &[&str]) -> Result<String> {
-        let ran = self.tried(words)?;
-        ensure!(ran.code == Some(0), "{words:?}: {}", ran.everything());
-        Ok(ran.text)
+        asked(self.lab, &[&["image"], words].concat())
     }
 
     /// Builds the small root with a file of these words over it: what the build prints, and the generation.
@@ -100,7 +88,7 @@ fn generations_are_compared_pinned_let_go_and_kept_by_number() {
         ensure!(!said.contains("removed"), "more than is old: {said}");
         serving.image(&["unpin", &first])?;
         let ticket = ["boot-next", "52:54:00:00:00:77"];
-        serving.does(&[&ticket[..], &[&second]].concat())?;
+        asked(lab, &[&ticket[..], &[&second]].concat())?;
         let (said, fourth) = serving.build("fourth")?;
         let gone = |old: &str| format!("removed {}", &old[.."small@12345678".len()]);
         ensure!(said.contains(&gone(&first)), "{first} stays: {said}");
@@ -111,7 +99,7 @@ fn generations_are_compared_pinned_let_go_and_kept_by_number() {
             "removed what a machine shall boot: {}",
             refused.everything()
         );
-        serving.does(&[&ticket[..], &["--cancel"]].concat())?;
+        asked(lab, &[&ticket[..], &["--cancel"]].concat())?;
         let said = serving.image(&["prune"])?;
         ensure!(said.contains(&second), "{second} is not pruned: {said}");
         let list = serving.image(&["list"])?;
@@ -177,7 +165,7 @@ fn a_build_is_seen_by_the_daemon_while_it_runs_and_when_it_was_killed() {
         build
             .arg(roots::small()?.folder)
             .arg("--config")
-            .arg(&serving.config);
+            .arg(config_file(lab));
         let mut build = Process::start(&mut build, &lab.folder().join("build.log"))?;
         let status = |words: &str| {
             until(Duration::from_secs(60), words, || {

@@ -30,11 +30,8 @@ fn boots<'a>(lab: &'a Lab, script: &str) -> Result<(String, Serving<'a>)> {
     build.arg(place::built("netbootd")?).arg(&config);
     let said = succeed(&mut build)?.text;
     ensure!(said.contains("published"), "{said}");
-    let mut serving = Serving {
-        lab,
-        config,
-        server: Server::netbootd(lab, &setup)?,
-    };
+    let server = Server::netbootd(lab, &setup)?;
+    let mut serving = Serving { lab, server };
     passes(lab, &mut serving.server, Firmware::Bios)?;
     Ok((said, serving))
 }
