@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::ensure;
 use integration::subject::netbootd::{asked, overlay_dir, put};
 use integration::{Card, Firmware, Machine, Person, Server, Setup, in_lab, ran, roots};
 
