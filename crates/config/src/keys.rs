@@ -6,7 +6,7 @@
 mod clients;
 mod people;
 
-use self::clients::CLIENTS;
+use self::clients::{CLIENT, GROUP, OF_CLIENTS, OF_GROUPS};
 use self::people::PEOPLE;
 use crate::key::{Initial, Key, Kind};
 
@@ -26,19 +26,28 @@ const ROOTS: Kind = Word(&["image", "tree", "ram"]);
 const HOMES: Kind = Word(&["sshfs", "machine", "nfs", "tmpfs"]);
 
 /// The keys, in the order of the file; those of one table stand together.
-pub const KEYS: &[Key] = &all::<{ SITE.len() + CLIENTS.len() + PEOPLE.len() + SERVICES.len() }>([
-    SITE, CLIENTS, PEOPLE, SERVICES,
-]);
+pub const KEYS: &[Key] = &all::<{ count() }>();
 
-const fn all<const N: usize>(parts: [&[Key]; 4]) -> [Key; N] {
+const TABLES: [&[Key]; 7] = [SITE, CLIENT, OF_CLIENTS, GROUP, OF_GROUPS, PEOPLE, SERVICES];
+
+const fn count() -> usize {
+    let (mut table, mut count) = (0, 0);
+    while table < TABLES.len() {
+        count += TABLES[table].len();
+        table += 1;
+    }
+    count
+}
+
+const fn all<const N: usize>() -> [Key; N] {
     let mut keys = [SITE[0]; N];
-    let (mut part, mut taken, mut count) = (0, 0, 0);
-    while part < parts.len() {
-        if taken < parts[part].len() {
-            keys[count] = parts[part][taken];
+    let (mut table, mut taken, mut count) = (0, 0, 0);
+    while table < TABLES.len() {
+        if taken < TABLES[table].len() {
+            keys[count] = TABLES[table][taken];
             (taken, count) = (taken + 1, count + 1);
         } else {
-            (part, taken) = (part + 1, 0);
+            (table, taken) = (table + 1, 0);
         }
     }
     keys
