@@ -41,6 +41,9 @@ pub(crate) fn read(root: &Path, path: &str, max: u64) -> io::Result<String> {
     Ok(text)
 }
 
+/// What a file is called until it is whole; short, as its own name may be as long as names can be.
+const FRESH: &str = ".netbootd-fresh";
+
 /// Longest file of the image that is looked at, in bytes.
 const MAX_FILE: u64 = 1 << 20;
 
@@ -86,18 +89,17 @@ fn write(root: &OwnedFd, entry: &Entry<'_>) -> io::Result<()> {
         }
         Kind::File(content) => {
             // Beside it first: a running system finds the old file or the new one.
-            let fresh = format!(".{name}.netbootd");
-            remove(&folder, &fresh)?;
+            remove(&folder, FRESH)?;
             let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
             let private = Mode::RUSR | Mode::WUSR;
-            let opened = rustix::fs::openat(&folder, &fresh, flags | OFlags::CLOEXEC, private)?;
+            let opened = rustix::fs::openat(&folder, FRESH, flags | OFlags::CLOEXEC, private)?;
             let mut file = File::from(opened);
             file.write_all(content)?;
             // Owner first: chown takes set-id bits away.
             rustix::fs::fchown(&file, Some(uid), Some(gid))?;
             rustix::fs::fchmod(&file, mode)?;
             rustix::fs::futimens(&file, &times(entry.mtime))?;
-            rustix::fs::renameat(&folder, &fresh, &folder, name)?;
+            rustix::fs::renameat(&folder, FRESH, &folder, name)?;
         }
         Kind::Symlink(target) => {
             remove(&folder, name)?;
@@ -211,6 +213,15 @@ mod tests {
             (metadata.mode() & 0o7777, metadata.mtime()),
             (0o640, 1_000_000)
         );
+    }
+
+    #[test]
+    fn a_name_may_be_as_long_as_names_can_be() {
+        let place = Place::new("long");
+        let name = "n".repeat(255);
+        place.unpack(&name, Kind::File(b"1")).unwrap();
+        assert_eq!(fs::read_dir(place.root()).unwrap().count(), 2);
+        assert!(place.root().join(&name).exists());
     }
 
     #[test]

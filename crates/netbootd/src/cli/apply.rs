@@ -6,7 +6,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use boot::{ClientStatus, Outcome};
 use clap::Args;
 
@@ -65,8 +65,9 @@ struct Keys {
 
 impl Keys {
     fn make() -> anyhow::Result<Self> {
-        let folder = std::env::temp_dir().join(format!("netbootd-apply-{}", std::process::id()));
-        // Whatever is there already is not ours.
+        // A name that nobody can take before us.
+        let name = getrandom::u64().map_err(|error| anyhow!("no random name: {error}"))?;
+        let folder = std::env::temp_dir().join(format!("netbootd-apply-{name:016x}"));
         DirBuilder::new()
             .mode(0o700)
             .create(&folder)
