@@ -182,6 +182,16 @@ impl Client {
         &self.mac
     }
 
+    /// The process that holds its namespace.
+    pub(crate) fn holder(&self) -> u32 {
+        self.namespace.holder()
+    }
+
+    /// Sends what goes to this network out of its interface.
+    pub fn route(&self, network: &str) -> Result<()> {
+        self.namespace.ip(&format!("route add {network} dev eth0"))
+    }
+
     /// Gives it an address by hand, a /24, for tests that are not about DHCP.
     pub fn set_address(&self, address: Ipv4Addr) -> Result<()> {
         self.namespace

@@ -31,6 +31,7 @@ mod people;
 mod person;
 pub mod place;
 mod process;
+pub mod room;
 pub mod roots;
 mod slot;
 pub mod subject;
