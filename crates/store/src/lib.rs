@@ -13,6 +13,7 @@ pub mod file;
 pub mod key;
 mod leases;
 mod record;
+mod salvage;
 
 pub use leases::{Change, Leases, Opened, StoreError};
 pub use record::{LeaseRecord, RecordState};
