@@ -53,7 +53,22 @@ impl fmt::Display for Pattern {
 impl Pattern {
     /// Whether the pattern names `path`, which has no leading slash.
     pub fn matches(&self, path: &[u8]) -> bool {
-        !path.is_empty() && names_match(&self.names, path)
+        self.may_match(path) && names_match(&self.names, path)
+    }
+
+    /// Whether the first and the last byte allow a match: that is no for nearly all of the hundred patterns that each path of
+    /// a source is held against.
+    fn may_match(&self, path: &[u8]) -> bool {
+        let allows =
+            |of: Option<&u8>, byte: u8| of.is_none_or(|of| b"*?".contains(of) || *of == byte);
+        match path {
+            [] => false,
+            [first, ..] => {
+                let last = path[path.len() - 1];
+                allows(self.names.first().and_then(|name| name.first()), *first)
+                    && allows(self.names.last().and_then(|name| name.last()), last)
+            }
+        }
     }
 
     /// Whether the pattern is of one name, without a slash.

@@ -1,16 +1,19 @@
 //! Password hashes as crypt(5) writes them.
 
-/// What a text that begins with a hash's prefix (`$6$`, `{SSHA}`) is, if a whole hash follows.
+/// Longer than any hash's name (`argon2id`) and the dollar behind it.
+const LONGEST: usize = 10;
+
+/// What follows `{SSHA`: a hash, or nothing of interest.
+pub(super) fn ldap(text: &[u8]) -> Option<&'static str> {
+    let end = text.iter().take(6).position(|byte| *byte == b'}')?;
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+    (run(&text[end + 1..], is_base64) >= 32).then_some("a password hash (LDAP)")
+}
+
+/// What a text that begins with a dollar is, if it is a whole hash: `$6$salt$…`.
 pub(super) fn hash(text: &[u8]) -> Option<&'static str> {
     let dollar = |text: &[u8]| text.iter().position(|byte| *byte == b'$');
-    if let Some(rest) = text.strip_prefix(b"{SSHA") {
-        let end = rest.iter().take(6).position(|byte| *byte == b'}')?;
-        return (run(&rest[end + 1..], |byte| {
-            byte.is_ascii_alphanumeric() || b"+/=".contains(&byte)
-        }) >= 32)
-            .then_some("a password hash (LDAP)");
-    }
-    let id_end = 1 + dollar(text.get(1..)?)?;
+    let id_end = 1 + dollar(text.get(1..text.len().min(1 + LONGEST))?)?;
     let (id, rest) = (&text[1..id_end], &text[id_end + 1..]);
     // Fields of salt and parameters, then as many characters.
     let (fields, length, what) = match id {
@@ -70,6 +73,7 @@ fn run(text: &[u8], of: fn(u8) -> bool) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::markers;
     use super::*;
 
     #[test]
@@ -95,7 +99,7 @@ mod tests {
         ];
         for (text, what) in kinds {
             assert!(
-                hash(text.as_bytes()).is_some_and(|found| found.contains(what)),
+                markers::find(text.as_bytes(), true).is_some_and(|found| found.contains(what)),
                 "{text}"
             );
         }
@@ -109,7 +113,7 @@ mod tests {
             "{SSHA}",
             "$1$$$$",
         ] {
-            assert_eq!(hash(text.as_bytes()), None, "{text}");
+            assert_eq!(markers::find(text.as_bytes(), true), None, "{text}");
         }
     }
 

@@ -2,92 +2,72 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, MatchKind};
+use memchr::memchr_iter;
 
 use super::hashes;
 
 /// A private key in text, wherever it is: libraries hold the words too, but no key behind them.
 const KEY: &str = "PRIVATE KEY";
 
-/// What text files are searched for besides.
+/// What text files are searched for besides, and what says by the text before and behind the word what it is, if it is one.
+/// So many and no shorter, so that vector instructions find them: at 5 GB/s, where an automaton makes 0.3. (Password hashes
+/// begin with shorter words; all begin with a dollar.)
 const WORDS: &[(&str, Test)] = &[
-    (KEY, Behind(pem)),
-    ("Private-Lines: ", Behind(putty)),
-    (
-        "AGE-SECRET-KEY-1",
-        Behind(|_, rest| token(rest, 50, is_alphanumeric).then_some("a private key (age)")),
-    ),
-    ("$1$", Whole(hashes::hash)),
-    ("$5$", Whole(hashes::hash)),
-    ("$6$", Whole(hashes::hash)),
-    ("$7$", Whole(hashes::hash)),
-    ("$y$", Whole(hashes::hash)),
-    ("$gy$", Whole(hashes::hash)),
-    ("$2a$", Whole(hashes::hash)),
-    ("$2b$", Whole(hashes::hash)),
-    ("$2y$", Whole(hashes::hash)),
-    ("$apr1$", Whole(hashes::hash)),
-    ("$argon2i", Whole(hashes::hash)),
-    ("{SSHA", Whole(hashes::hash)),
-    ("aws_secret_access_key", Behind(aws)),
-    ("AWS_SECRET_ACCESS_KEY", Behind(aws)),
-    ("ghp_", Behind(github)),
-    ("gho_", Behind(github)),
-    ("ghs_", Behind(github)),
-    ("ghu_", Behind(github)),
-    (
-        "github_pat_",
-        Behind(|_, rest| token(rest, 60, is_word).then_some("a token (GitHub)")),
-    ),
-    (
-        "glpat-",
-        Behind(|_, rest| {
-            token(rest, 20, |byte| is_word(byte) || byte == b'-').then_some("a token (GitLab)")
-        }),
-    ),
-    ("xoxb-", Behind(slack)),
-    ("xoxp-", Behind(slack)),
-    ("xoxs-", Behind(slack)),
-    (
-        "sk_live_",
-        Behind(|_, rest| token(rest, 20, is_alphanumeric).then_some("a token (Stripe)")),
-    ),
-    (
-        "npm_",
-        Behind(|_, rest| token(rest, 36, is_alphanumeric).then_some("a token (npm)")),
-    ),
-    (
-        "AccountKey=",
-        Behind(|_, rest| token(rest, 80, is_base64).then_some("a token (Azure)")),
-    ),
+    (KEY, pem),
+    ("Private-Lines: ", putty),
+    ("AGE-SECRET-KEY-1", |_, rest| {
+        token(rest, 50, is_alphanumeric).then_some("a private key (age)")
+    }),
+    ("{SSHA", |_, rest| hashes::ldap(rest)),
+    ("aws_secret_access_key", aws),
+    ("AWS_SECRET_ACCESS_KEY", aws),
+    ("ghp_", github),
+    ("gho_", github),
+    ("ghs_", github),
+    ("ghu_", github),
+    ("github_pat_", |_, rest| {
+        token(rest, 60, is_word).then_some("a token (GitHub)")
+    }),
+    ("glpat-", |_, rest| {
+        token(rest, 20, |byte| is_word(byte) || byte == b'-').then_some("a token (GitLab)")
+    }),
+    ("xoxb-", slack),
+    ("xoxp-", slack),
+    ("xoxs-", slack),
+    ("sk_live_", |_, rest| {
+        token(rest, 20, is_alphanumeric).then_some("a token (Stripe)")
+    }),
+    ("npm_", |_, rest| {
+        token(rest, 36, is_alphanumeric).then_some("a token (npm)")
+    }),
+    ("AccountKey=", |_, rest| {
+        token(rest, 80, is_base64).then_some("a token (Azure)")
+    }),
 ];
 
-/// Given what precedes a word, and the rest beginning with the word or behind it: what it is, if it is one.
-enum Test {
-    Behind(fn(&[u8], &[u8]) -> Option<&'static str>),
-    Whole(fn(&[u8]) -> Option<&'static str>),
+type Test = fn(&[u8], &[u8]) -> Option<&'static str>;
+
+static IN_TEXT: LazyLock<AhoCorasick> = LazyLock::new(|| searcher(WORDS));
+static IN_BINARY: LazyLock<AhoCorasick> = LazyLock::new(|| searcher(&WORDS[..1]));
+
+fn searcher(words: &[(&str, Test)]) -> AhoCorasick {
+    AhoCorasick::builder()
+        .match_kind(MatchKind::LeftmostFirst) // the kind that vector instructions help
+        .build(words.iter().map(|(word, _)| word))
+        .expect("a few short words")
 }
-use Test::{Behind, Whole};
 
-static IN_TEXT: LazyLock<AhoCorasick> = LazyLock::new(|| {
-    let words = WORDS.iter().map(|(word, _)| word);
-    AhoCorasick::new(words).expect("a few short words")
-});
-static IN_BINARY: LazyLock<AhoCorasick> =
-    LazyLock::new(|| AhoCorasick::new([KEY]).expect("one short word"));
-
-/// The first secret in `bytes`.
+/// A secret in `bytes`.
 pub(super) fn find(bytes: &[u8], text: bool) -> Option<&'static str> {
-    let (searcher, words) = match text {
-        true => (&*IN_TEXT, WORDS),
-        false => (&*IN_BINARY, &WORDS[..1]),
-    };
-    searcher
-        .find_iter(bytes)
-        .find_map(|hit| match words[hit.pattern().as_usize()].1 {
-            Behind(test) => test(&bytes[..hit.start()], &bytes[hit.end()..]),
-            Whole(test) => test(&bytes[hit.start()..]),
-        })
+    let searcher = if text { &*IN_TEXT } else { &*IN_BINARY };
+    let mut hits = searcher.find_iter(bytes);
+    let word = hits.find_map(|hit| {
+        let (_, test) = WORDS[hit.pattern().as_usize()];
+        test(&bytes[..hit.start()], &bytes[hit.end()..])
+    });
+    let hash = || memchr_iter(b'$', bytes).find_map(|at| hashes::hash(&bytes[at..]));
+    word.or_else(|| text.then(hash)?)
 }
 
 /// A key in DER that is the whole file of `size` bytes: PKCS#8, PKCS#1 or SEC 1. They begin with the length
