@@ -63,6 +63,7 @@ pub(crate) const TEST: &[Package] = &[
     ),
     package("squashfs-tools", "/usr/bin/mksquashfs"),
     package("squashfs-tools-ng", "/usr/bin/gensquashfs"),
+    package("cryptsetup-bin", "/usr/sbin/veritysetup"),
     package("time", "/usr/bin/time"),
     package("e2fsprogs", "/usr/sbin/mkfs.ext4"),
     package("fdisk", "/usr/sbin/sfdisk"),

@@ -294,6 +294,13 @@ const SITE: &[Key] = &[
          and pinned ones and those that a client runs. Unset: 3.",
     ),
     key(
+        "images.*.verity",
+        Flag,
+        Unset("true"),
+        "A build makes a hash tree of the image's root (dm-verity), by which each block of it can be checked. Unset: \
+         if the image's kernel can; true: a build whose kernel cannot fails.",
+    ),
+    key(
         "scrub.exclude",
         List,
         Value("[]"),

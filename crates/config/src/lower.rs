@@ -322,6 +322,7 @@ fn images(reader: &mut Reader<'_>) -> BTreeMap<model::ImageName, ImageSettings> 
                         &[1..=1000],
                         "the current generation always stays",
                     ),
+                    verity: reader.flag(&at.child("verity")),
                 },
             )
         })

@@ -208,6 +208,8 @@ pub struct ImageSettings {
     pub networks: Vec<(Ipv4Addr, u8)>,
     /// Generations that stay, at least 1; [`KEEP`] without it.
     pub keep: Option<u32>,
+    /// Whether clients check what they read of its root; without it, if they can.
+    pub verity: Option<bool>,
 }
 
 /// Generations of an image that stay, the newest ones, where nothing else is said.

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! cargo run --release -p image --example squash -- SOURCE IMAGE [compression=zstd:9] [block=131072]
-//!     [threads=N] [tails=yes] [epoch=SECONDS] [previous=IMAGE] [trusted=FILE] [remember=FILE]
+//!     [threads=N] [tails=yes] [verity=yes] [epoch=SECONDS] [previous=IMAGE] [trusted=FILE] [remember=FILE]
 //!     [scrub=standard|required|none]
 //! ```
 
@@ -56,6 +56,7 @@ fn run(arguments: &[String]) -> Result<(), Box<dyn std::error::Error>> {
             }
             ("threads", value) => options.threads = value.parse::<NonZeroUsize>()?,
             ("tails", value) => options.tail_packing = value == "yes",
+            ("verity", value) => options.verity = value == "yes",
             ("epoch", value) => options.epoch = Some(value.parse()?),
             ("previous", image) => options.previous = Some(Arc::new(File::open(image)?)),
             ("trusted", file) => options.trusted = Some(Arc::new(File::open(file)?)),

@@ -70,6 +70,9 @@ pub struct BuildOptions {
     pub drivers: Drivers,
     /// Compression of the root; the best that the kernel reads without it.
     pub compression: Option<Compression>,
+    /// Whether the root gets a hash tree by which clients check every block that they read of it; without it, if
+    /// the image's kernel can.
+    pub verity: Option<bool>,
     /// What is left out of the image.
     pub rules: Rules,
     /// Files that may hold secrets.
@@ -93,6 +96,7 @@ impl BuildOptions {
             kernel: None,
             drivers: Drivers::All,
             compression: None,
+            verity: None,
             rules: Rules::standard(),
             allow_secrets: Vec::new(),
             trust_times: false,
@@ -198,8 +202,10 @@ fn attempt(
             error,
         })?;
     let compression = compression(options, &kernel, progress)?;
-    let plan = Plan::new(tree, &kernel, &options.init, &options.drivers)?;
+    let verity = options.verity != Some(false);
+    let plan = Plan::new(tree, &kernel, &options.init, &options.drivers, verity)?;
     plan.notes().iter().for_each(|note| progress.note(note));
+    let verity = verity && can_verify(options, &plan, &kernel, progress)?;
 
     let draft = catalogue.begin(&options.name)?;
     progress.begin();
@@ -219,6 +225,7 @@ fn attempt(
     let root = draft.create(ROOT_FILE)?;
     let settings = squash::Options {
         compression,
+        verity,
         previous: previous(catalogue, &options.name),
         trusted: match options.trust_times {
             true => draft.remembered().map(Arc::new),
@@ -278,6 +285,7 @@ fn attempt(
             reused_blocks: summary.reused,
             unread_files: summary.unread,
             directories: directories(&summary.sizes),
+            verity: summary.verity,
         },
         initrd: initrd.report,
         initrd_content: initrd.content,
@@ -297,6 +305,28 @@ fn attempt(
         return Err(BuildError::Stopped);
     }
     Ok(draft.publish(manifest)?)
+}
+
+/// Whether a hash tree is of use: an error if it was asked for, and is not.
+fn can_verify(
+    options: &BuildOptions,
+    plan: &Plan<'_>,
+    kernel: &kernel::Kernel,
+    progress: &dyn Progress,
+) -> Result<bool, BuildError> {
+    match plan.unchecked() {
+        None => Ok(true),
+        Some(why) if options.verity == Some(true) => Err(BuildError::Verity {
+            kernel: kernel.version.clone(),
+            why: why.to_owned(),
+        }),
+        Some(why) => {
+            progress.note(&format!(
+                "clients of this image do not check what they read of its root: {why}"
+            ));
+            Ok(false)
+        }
+    }
 }
 
 /// Writes the root image of the entries that `scan` passes on. At a secret it stops writing, tells

@@ -89,15 +89,19 @@ pub struct Plan<'a> {
     init: Vec<u8>,
     packing: Packing,
     notes: Vec<String>,
+    /// Why the clients cannot check what they read of the root; none: they can.
+    unchecked: Option<String>,
 }
 
 impl<'a> Plan<'a> {
-    /// Decides what the initrd for `kernel` of the source `tree` holds. `init` is the program.
+    /// Decides what the initrd for `kernel` of the source `tree` holds. `init` is the program; with `verity` the
+    /// clients are to check what they read of the root.
     pub fn new(
         tree: &'a dyn Tree,
         kernel: &Kernel,
         init: &Path,
         drivers: &Drivers,
+        verity: bool,
     ) -> Result<Self, InitrdError> {
         let init = program::read(init, kernel.format)?;
         let mut plan = Self {
@@ -109,15 +113,23 @@ impl<'a> Plan<'a> {
             init,
             packing: Packing::for_kernel(&kernel.config),
             notes: Vec::new(),
+            unchecked: None,
         };
         if kernel.config.setting("BLK_DEV_INITRD") == Setting::Off {
             return Err(plan.unfit("it was built without BLK_DEV_INITRD"));
         }
         let Some(folder) = &kernel.modules else {
-            return Ok(plan); // kernel::find saw that everything is built in
+            // kernel::find saw that everything else is built in
+            if kernel.config.setting("DM_VERITY") != Setting::BuiltIn {
+                plan.unchecked = Some(NO_VERITY.to_owned());
+            }
+            return Ok(plan);
         };
         let modules = Modules::open(tree, folder)?;
         plan.add_system(&modules)?;
+        if verity {
+            plan.add_verity(&modules, kernel)?;
+        }
         let chosen = drivers::choose(&modules, drivers, &kernel.version, |driver| {
             plan.firmware.has_any(driver)
         })?;
@@ -133,6 +145,11 @@ impl<'a> Plan<'a> {
     /// What the person who builds the image should know, a sentence each.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// Why the clients cannot check what they read of the root; `None`: they can, if that was asked for.
+    pub fn unchecked(&self) -> Option<&str> {
+        self.unchecked.as_deref()
     }
 
     /// How the initrd will be packed.
@@ -174,7 +191,28 @@ impl<'a> Plan<'a> {
         self.notes.push(notes.to_owned());
         Ok(())
     }
+
+    /// dm-verity, and the hash that it asks the kernel for by name: the processor's own one where it is a module.
+    fn add_verity(&mut self, modules: &Modules<'_>, kernel: &Kernel) -> Result<(), InitrdError> {
+        let lacks = |name: &str| self.system.unknown().any(|unknown| unknown == name);
+        if lacks("squashfs") || lacks("loop") {
+            self.unchecked = Some("it has no squashfs or no loop device".to_owned());
+            return Ok(());
+        }
+        let verity = Closure::of(modules, ["dm_verity", "crypto-sha256"])?;
+        let hash = kernel.config.setting("CRYPTO_SHA256");
+        if verity.unknown().any(|unknown| unknown == "dm_verity") {
+            self.unchecked = Some(NO_VERITY.to_owned());
+        } else if hash == Setting::Off {
+            self.unchecked = Some("it has no SHA-256 (CRYPTO_SHA256)".to_owned());
+        } else {
+            self.system.merge(verity);
+        }
+        Ok(())
+    }
 }
+
+const NO_VERITY: &str = "it has no dm-verity (DM_VERITY)";
 
 #[cfg(test)]
 mod tests;

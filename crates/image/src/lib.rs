@@ -28,6 +28,7 @@ pub mod source;
 pub mod squash;
 pub mod tar;
 pub mod tree;
+mod verity;
 
 pub use build::{BuildError, BuildOptions, Preview, build, preview};
 

@@ -1,6 +1,6 @@
 //! What is written down about a generation: `manifest.json` beside its files.
 
-use model::{FileDigest, GenerationId, ImageName};
+use model::{FileDigest, GenerationId, ImageName, Verity};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -161,6 +161,9 @@ pub struct RootRecord {
     /// The largest directories, the largest first.
     #[serde(default)]
     pub directories: Vec<DirectoryRecord>,
+    /// What its hash tree comes to, if it has one behind the file system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verity: Option<Verity>,
 }
 
 /// How much of an image one directory takes.

@@ -20,6 +20,8 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
+use crate::text::{bytes_from_hex, write_hex};
+
 /// Bytes of a piece.
 pub const PIECE: usize = 1 << 20;
 
@@ -36,9 +38,7 @@ pub struct FileDigest {
 impl fmt::Display for FileDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.piece)?;
-        self.sha256
-            .iter()
-            .try_for_each(|byte| write!(f, "{byte:02x}"))
+        write_hex(f, &self.sha256)
     }
 }
 
@@ -52,15 +52,10 @@ impl FromStr for FileDigest {
     fn from_str(text: &str) -> Result<Self, ParseFileDigestError> {
         let read = || {
             let (piece, digits) = text.split_once(':')?;
-            let mut sha256 = [0; 32];
-            if digits.len() != 64 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-                return None;
-            }
-            for (byte, at) in sha256.iter_mut().zip((0..64).step_by(2)) {
-                *byte = u8::from_str_radix(&digits[at..at + 2], 16).ok()?;
-            }
-            let piece = piece.parse().ok()?;
-            Some(Self { piece, sha256 })
+            Some(Self {
+                piece: piece.parse().ok()?,
+                sha256: bytes_from_hex(digits)?,
+            })
         };
         read().ok_or(ParseFileDigestError)
     }

@@ -19,6 +19,7 @@ mod run;
 mod settings;
 mod stage;
 mod text;
+mod verity;
 
 pub use arch::{ClientArch, Firmware};
 pub use boot_arguments::{BootArguments, BootArgumentsError, ClientNetwork, RootMode};
@@ -34,3 +35,4 @@ pub use report::{Report, ReportError};
 pub use run::{RunReport, RunReportError};
 pub use settings::{Group, Home, ParsePatternError, Pattern, Settings};
 pub use stage::Stage;
+pub use verity::{ParseVerityError, Verity};

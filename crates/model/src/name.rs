@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::text::{bytes_from_hex, travels_as_text, write_hex};
+
 /// The name of an image: 1 to 63 of `a-z 0-9 . _ -`, the first a letter or digit; not `menu`, `none`
 /// or `local-disk`.
 ///
@@ -72,7 +74,7 @@ impl GenerationId {
 
 impl fmt::Display for GenerationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write_hex(f, &self.0)
     }
 }
 
@@ -92,16 +94,11 @@ impl FromStr for GenerationId {
     type Err = ParseGenerationError;
 
     fn from_str(text: &str) -> Result<Self, ParseGenerationError> {
-        let lower_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        if text.len() != 32 || !text.bytes().all(lower_hex) {
-            return Err(ParseGenerationError);
-        }
-        let value = u128::from_str_radix(text, 16).map_err(|_| ParseGenerationError)?;
-        Ok(Self(value.to_be_bytes()))
+        bytes_from_hex(text).map(Self).ok_or(ParseGenerationError)
     }
 }
 
-crate::text::travels_as_text!(ImageName, GenerationId);
+travels_as_text!(ImageName, GenerationId);
 
 #[cfg(test)]
 mod tests {

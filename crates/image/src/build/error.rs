@@ -35,6 +35,17 @@ pub enum BuildError {
         /// What was asked for.
         compression: &'static str,
     },
+    /// The kernel of the image could not check the image.
+    #[error(
+        "the kernel {kernel} cannot check what it reads of its root: {why}; without `verity = true` \
+         the image is published without that"
+    )]
+    Verity {
+        /// Its version.
+        kernel: String,
+        /// What it lacks.
+        why: String,
+    },
     /// The source cannot be read.
     #[error(transparent)]
     Source(#[from] source::Error),

@@ -11,6 +11,9 @@ use crate::modules::tests::object;
 use crate::scrub::{Action, Rule};
 use crate::{INITRD_FILE, KERNEL_FILE};
 
+/// Below the folder of modules.
+const DM_VERITY: &str = "drivers/md/dm-verity.ko";
+
 /// A small Debian-like root, an init and a state directory.
 struct Lab {
     folder: tempfile::TempDir,
@@ -25,7 +28,7 @@ impl Lab {
         lab.put("root/boot/vmlinuz-6.1", &bz_image("6.1"))
             .put(
                 "root/boot/config-6.1",
-                b"CONFIG_RD_ZSTD=y\nCONFIG_BLK_DEV_INITRD=y\nCONFIG_SQUASHFS_ZSTD=y\n",
+                b"CONFIG_RD_ZSTD=y\nCONFIG_BLK_DEV_INITRD=y\nCONFIG_SQUASHFS_ZSTD=y\nCONFIG_CRYPTO_SHA256=y\n",
             )
             .put("root/etc/hostname", b"template\n")
             .put("root/etc/ssh/ssh_host_ed25519_key", b"secret")
@@ -36,6 +39,7 @@ impl Lab {
             ("fs/nfsv3.ko", "license=GPL"),
             ("fs/squashfs.ko", "license=GPL"),
             ("drivers/block/loop.ko", "license=GPL"),
+            (DM_VERITY, "license=GPL"),
             ("drivers/net/ethernet/e1000e.ko", "alias=pci:1"),
         ] {
             lab.put(&format!("{modules}/{path}"), &object(&[modinfo]));
@@ -451,3 +455,4 @@ mod carry;
 mod crash;
 mod reported;
 mod times;
+mod verity;

@@ -12,7 +12,7 @@ use model::ImageName;
 use super::{Catalogue, CatalogueError, Generation, MANIFEST_MAX, Published};
 use crate::digest::Digester;
 use crate::manifest::{FORMAT, FileRecord, Manifest, generation_id};
-use crate::{INITRD_FILE, KERNEL_FILE, MANIFEST_FILE, ROOT_FILE};
+use crate::{INITRD_FILE, KERNEL_FILE, MANIFEST_FILE, ROOT_FILE, verity};
 
 const BLOCK: usize = 512;
 
@@ -90,6 +90,13 @@ impl Catalogue {
         let id = generation_id(digest(ROOT_FILE), digest(KERNEL_FILE), digest(INITRD_FILE));
         if id != manifest.generation {
             return Err(bad("its files make another generation than it says"));
+        }
+        if let Some(verity) = &manifest.root.verity {
+            let path = draft.folder().join(ROOT_FILE);
+            let top = File::open(&path).and_then(|file| verity::has_its_top(&file, verity));
+            if !top.map_err(CatalogueError::io("read", &path))? {
+                return Err(bad("its root has another hash tree than it says"));
+            }
         }
         draft.publish(manifest)
     }

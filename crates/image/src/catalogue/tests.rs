@@ -63,6 +63,7 @@ impl State {
                 reused_blocks: 0,
                 unread_files: 0,
                 directories: Vec::new(),
+                verity: None,
             },
             initrd: crate::initrd::Report::default(),
             initrd_content: String::new(),

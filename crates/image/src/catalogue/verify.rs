@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 use super::{CatalogueError, Generation};
 use crate::digest::Digester;
-use crate::hex;
+use crate::{MANIFEST_FILE, ROOT_FILE, hex, verity};
 
 impl Generation {
     /// The files whose content is not what the manifest says, in the order of the manifest: none
@@ -21,7 +21,21 @@ impl Generation {
                 damaged.push(name);
             }
         }
+        if damaged.is_empty() && !self.has_its_top()? {
+            damaged.push(MANIFEST_FILE);
+        }
         Ok(damaged)
+    }
+
+    /// Whether the hash tree of the root, if there is one, is the one that clients are told of.
+    fn has_its_top(&self) -> Result<bool, CatalogueError> {
+        let Some(verity) = &self.manifest.root.verity else {
+            return Ok(true);
+        };
+        let path = self.folder.join(ROOT_FILE);
+        File::open(&path)
+            .and_then(|file| verity::has_its_top(&file, verity))
+            .map_err(CatalogueError::io("read", &path))
     }
 }
 

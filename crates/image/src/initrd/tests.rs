@@ -72,7 +72,13 @@ impl Lab {
             config: self.config.clone(),
         };
         let init = self.init.path().to_owned();
-        use_plan(Plan::new(&tree, &kernel, &init, &drivers.parse().unwrap()))
+        use_plan(Plan::new(
+            &tree,
+            &kernel,
+            &init,
+            &drivers.parse().unwrap(),
+            true,
+        ))
     }
 
     /// Names of the files, and the notes.

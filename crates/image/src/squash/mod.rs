@@ -7,7 +7,8 @@
 //!    └─► blocks ┴─► reads (threads)
 //!
 //! superblock │ compressor options │ data and fragment blocks │ inodes │ directories │
-//!            │ fragment table │ export table │ id table │ xattr table │ list of blocks, to 4 KiB
+//!            │ fragment table │ export table │ id table │ xattr table, to 4 KiB │ hash tree, if it is wanted
+//!            │ list of blocks, to 4 KiB
 //! ```
 //!
 //! *The same entries and options make the same bytes*, whatever the number of threads and the machine; a
@@ -42,6 +43,8 @@ mod xattr;
 
 use std::io::{Seek, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use model::Verity;
 
 use crate::entry::{Entry, Kind};
 use crate::progress::Progress;
@@ -83,6 +86,8 @@ pub struct Summary {
     pub unread: u64,
     /// Digest of the image in pieces, see [`crate::digest`].
     pub digest: [u8; 32],
+    /// What its hash tree comes to, see [`Options::verity`].
+    pub verity: Option<Verity>,
     /// How much of it each directory takes.
     pub sizes: Sizes,
 }
@@ -206,9 +211,9 @@ impl<W: Write + Seek + Send + 'static> Writer<'_, W> {
         let stored = self.blocks.finish()?;
         let (blocks, reused, unread) = (stored.blocks, stored.reused, stored.unread);
         let sizes = usage::sizes(&self.tree, &stored);
-        let (bytes, digest) = tables.write(stored, options)?;
+        let written = tables.write(stored, options)?;
         Ok(Summary {
-            bytes,
+            bytes: written.length,
             inodes: self.tree.len() as u32,
             files: self.files,
             file_bytes: self.file_bytes,
@@ -217,7 +222,8 @@ impl<W: Write + Seek + Send + 'static> Writer<'_, W> {
             blocks,
             reused,
             unread,
-            digest,
+            digest: written.digest,
+            verity: written.verity,
             sizes,
         })
     }
@@ -228,7 +234,7 @@ fn begin<W: Write + Seek + Send + 'static>(
     out: W,
     options: &Options,
 ) -> std::io::Result<Output<W>> {
-    let mut output = Output::new(out)?;
+    let mut output = Output::new(out, options.verity)?;
     output.write(&[0; superblock::LENGTH])?;
     if let Some(block) = options.compression.options_block(options.block_size) {
         output.write(&(block.len() as u16 | metadata::STORED).to_le_bytes())?;

@@ -20,6 +20,8 @@ pub struct Options {
     /// Whether the last, short block of a long file shares a fragment block with others, or only files shorter
     /// than one block do. On a Debian root packing costs 0.1 % of the size: unlike neighbours compress badly.
     pub tail_packing: bool,
+    /// Whether a hash tree for dm-verity follows the file system, see [`Summary::verity`](super::Summary::verity).
+    pub verity: bool,
     /// An image of an earlier build. Blocks that it has, made with the same settings, are copied instead of
     /// compressed: a rebuild costs little more than reading. The bytes of the image do not depend on it.
     pub previous: Option<Arc<File>>,
@@ -40,6 +42,7 @@ impl Default for Options {
             threads: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             epoch: None,
             tail_packing: false,
+            verity: false,
             previous: None,
             trusted: None,
             remember: None,

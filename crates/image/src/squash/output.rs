@@ -2,21 +2,25 @@
 //!
 //! ```text
 //! write ──► piece of 1 MiB ──► a thread: hash, write      the first piece is kept: its beginning comes last
+//!
+//! squashfs, to 4 KiB │ hash tree, if it is wanted │ list of blocks │ zeros, footer, to 4 KiB
 //! ```
 
 use std::io::{self, Seek, SeekFrom, Write};
 use std::sync::mpsc::{self, Receiver, SyncSender};
 use std::thread::{self, JoinHandle};
 
+use model::Verity;
 use sha2::{Digest, Sha256};
 
 use super::compressor::Compressor;
 use super::metadata::Table;
 use super::workers::gone;
 use crate::digest::PIECE;
+use crate::verity::{self, Hashes};
 
 /// Images are padded to this many bytes, so that a loop device shows all of them.
-const PADDING: u64 = 4096;
+const PADDING: u64 = Verity::BLOCK as u64;
 /// Bytes written at once: they stay in a processor's cache.
 const WRITE: usize = 128 << 10;
 /// Pieces that wait for the thread.
@@ -31,27 +35,48 @@ pub(super) struct Output<W: Write> {
     pieces: Option<SyncSender<Vec<u8>>>,
     /// Buffers that come back.
     spares: Receiver<Vec<u8>>,
-    thread: Option<JoinHandle<io::Result<Written<W>>>>,
+    thread: Option<JoinHandle<io::Result<Sink<W>>>>,
+    verity: bool,
 }
 
-/// All pieces but the first.
-struct Written<W> {
+/// Where pieces go, and what they come to.
+struct Sink<W> {
     inner: W,
     digests: Vec<u8>,
+    /// Of all blocks, where a hash tree is wanted.
+    hashes: Option<Hashes>,
+}
+
+/// What was written.
+pub(super) struct Finished {
+    /// Bytes.
+    pub(super) length: u64,
+    /// Its digest in pieces.
+    pub(super) digest: [u8; 32],
+    /// What its hash tree comes to.
+    pub(super) verity: Option<Verity>,
 }
 
 impl<W: Write + Seek + Send + 'static> Output<W> {
-    pub(super) fn new(inner: W) -> io::Result<Self> {
+    /// With `verity` the image gets a hash tree.
+    pub(super) fn new(mut inner: W, verity: bool) -> io::Result<Self> {
         let (pieces, queue) = mpsc::sync_channel(DEPTH);
         let (back, spares) = mpsc::channel();
         let thread = thread::Builder::new().name("squash-out".into());
+        inner.seek(SeekFrom::Start(PIECE as u64))?; // the thread's first one is the second
+        let sink = Sink {
+            inner,
+            digests: Vec::new(),
+            hashes: verity.then(Hashes::default),
+        };
         Ok(Self {
             position: 0,
             piece: Vec::with_capacity(PIECE),
             first: None,
             pieces: Some(pieces),
             spares,
-            thread: Some(thread.spawn(move || write(inner, &queue, &back))?),
+            thread: Some(thread.spawn(move || write(sink, &queue, &back))?),
+            verity,
         })
     }
 
@@ -89,7 +114,7 @@ impl<W: Write + Seek + Send + 'static> Output<W> {
     }
 
     /// Waits until the thread has written what it has.
-    fn join(&mut self) -> io::Result<Written<W>> {
+    fn join(&mut self) -> io::Result<Sink<W>> {
         self.pieces = None;
         let ended = self.thread.take().map(JoinHandle::join);
         ended.and_then(Result::ok).unwrap_or_else(|| Err(gone()))
@@ -116,31 +141,70 @@ impl<W: Write + Seek + Send + 'static> Output<W> {
         Ok(index)
     }
 
-    /// Appends `list`, pads the image so that it ends with `footer`, puts `superblock` at its beginning, and
-    /// answers its length and its digest in pieces.
+    /// Where the list of blocks will begin: all that is to be read is written.
+    pub(super) fn list_begin(&self) -> u64 {
+        if !self.verity {
+            return self.position;
+        }
+        let data = self.position.next_multiple_of(PADDING);
+        data + verity::length(data / PADDING)
+    }
+
+    /// Puts `superblock` at the beginning, appends the hash tree of all that and `list`, and pads the image so that
+    /// it ends with `footer`.
     pub(super) fn finish(
         mut self,
         list: &[u8],
         footer: &[u8],
         superblock: &[u8],
-    ) -> io::Result<(u64, [u8; 32])> {
-        self.write(list)?;
-        let padded = (self.position + footer.len() as u64).next_multiple_of(PADDING);
-        self.write(&vec![0; (padded - self.position) as usize - footer.len()])?;
-        self.write(footer)?;
-        if !self.piece.is_empty() {
-            self.hand_over()?;
+    ) -> io::Result<Finished> {
+        let list_end = self.list_begin() + list.len() as u64;
+        let length = (list_end + footer.len() as u64).next_multiple_of(PADDING);
+        let padding = vec![0; (length - list_end) as usize - footer.len()];
+        if self.verity {
+            let data = self.position.next_multiple_of(PADDING);
+            self.write(&vec![0; (data - self.position) as usize])?;
         }
-        let mut first = self.first.take().unwrap_or_default();
-        first[..superblock.len()].copy_from_slice(superblock);
+        let mut rest = std::mem::take(&mut self.piece);
+        let mut first = self.first.take();
+        first.as_mut().unwrap_or(&mut rest)[..superblock.len()].copy_from_slice(superblock);
+
+        let mut sink = self.join()?;
+        let tree = sink.hashes.take().map(|mut hashes| {
+            hashes.prepend(first.as_deref().unwrap_or_default());
+            hashes.extend(&rest);
+            verity::Tree::of(hashes)
+        });
+        if first.is_none() {
+            sink.inner.rewind()?;
+        }
+        let parts = tree.iter().flat_map(verity::Tree::parts);
+        for mut part in parts.chain([list, &padding, footer]) {
+            while rest.len() + part.len() >= PIECE {
+                let (front, behind) = part.split_at(PIECE - rest.len());
+                rest.extend_from_slice(front);
+                sink.put(&rest)?;
+                rest.clear();
+                part = behind;
+            }
+            rest.extend_from_slice(part);
+        }
+        if !rest.is_empty() {
+            sink.put(&rest)?;
+        }
         let mut hash = Sha256::new();
-        hash.update(Sha256::digest(&first));
-        let Written { mut inner, digests } = self.join()?;
-        inner.rewind()?;
-        inner.write_all(&first)?;
-        inner.flush()?;
-        hash.update(digests);
-        Ok((padded, hash.finalize().into()))
+        if let Some(first) = first {
+            hash.update(Sha256::digest(&first));
+            sink.inner.rewind()?;
+            sink.inner.write_all(&first)?;
+        }
+        sink.inner.flush()?;
+        hash.update(sink.digests);
+        Ok(Finished {
+            length,
+            digest: hash.finalize().into(),
+            verity: tree.map(|tree| tree.verity),
+        })
     }
 }
 
@@ -156,20 +220,27 @@ impl<W: Write> Drop for Output<W> {
 
 /// Writes the pieces from the second on.
 fn write<W: Write + Seek>(
-    mut inner: W,
+    mut sink: Sink<W>,
     pieces: &Receiver<Vec<u8>>,
     back: &mpsc::Sender<Vec<u8>>,
-) -> io::Result<Written<W>> {
-    let mut digests = Vec::new();
+) -> io::Result<Sink<W>> {
     for piece in pieces {
-        if digests.is_empty() {
-            inner.seek(SeekFrom::Start(PIECE as u64))?;
+        sink.put(&piece)?;
+        if let Some(hashes) = &mut sink.hashes {
+            hashes.extend(&piece);
         }
-        for part in piece.chunks(WRITE) {
-            inner.write_all(part)?;
-        }
-        digests.extend_from_slice(&Sha256::digest(&piece));
         let _ = back.send(piece); // nobody wants it any more after the last one
     }
-    Ok(Written { inner, digests })
+    Ok(sink)
+}
+
+impl<W: Write> Sink<W> {
+    /// Writes the next piece.
+    fn put(&mut self, piece: &[u8]) -> io::Result<()> {
+        for part in piece.chunks(WRITE) {
+            self.inner.write_all(part)?;
+        }
+        self.digests.extend_from_slice(&Sha256::digest(piece));
+        Ok(())
+    }
 }

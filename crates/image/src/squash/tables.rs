@@ -14,6 +14,7 @@ use super::ids::Ids;
 use super::inode::{self, Target};
 use super::metadata::{Place, Table};
 use super::options::{Compression, Options};
+use super::output::Finished;
 use super::superblock::{ABSENT, Superblock, flags};
 use super::tree::{Body, InodeId, Tree};
 use super::xattr::Xattrs;
@@ -27,12 +28,12 @@ pub(super) struct Tables<'a> {
 }
 
 impl Tables<'_> {
-    /// Finishes the image: its length and its digest in pieces.
+    /// Finishes the image.
     pub(super) fn write<W: Write + Seek + Send + 'static>(
         self,
         mut stored: Stored<W>,
         options: &Options,
-    ) -> Result<(u64, [u8; 32]), Error> {
+    ) -> Result<Finished, Error> {
         if self.tree.len() == 0 {
             return Err(Error::Full("it has no root directory"));
         }
@@ -80,7 +81,7 @@ impl Tables<'_> {
             fragment_table,
             export_table,
         };
-        let (list, footer) = stored.list.encode(options, stored.output.position());
+        let (list, footer) = stored.list.encode(options, stored.output.list_begin());
         let output = stored.output;
         output
             .finish(&list, &footer, &superblock.encode())

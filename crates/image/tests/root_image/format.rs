@@ -26,19 +26,53 @@ fn mixture() -> Tree {
 
 #[test]
 fn the_same_entries_make_the_same_bytes_on_any_number_of_threads() {
-    let image = |threads| {
-        let threads = NonZeroUsize::new(threads).expect("not zero");
-        mixture()
-            .write_with(&Options {
-                threads,
-                ..options()
-            })
-            .bytes
-    };
-    let one = image(1);
-    assert!(one == image(2), "two threads");
-    assert!(one == image(9), "nine threads");
-    assert!(one == image(9), "nine threads again");
+    for verity in [false, true] {
+        let image = |threads| {
+            let threads = NonZeroUsize::new(threads).expect("not zero");
+            mixture()
+                .write_with(&Options {
+                    threads,
+                    verity,
+                    ..options()
+                })
+                .bytes
+        };
+        let one = image(1);
+        assert!(one == image(2), "two threads");
+        assert!(one == image(9), "nine threads");
+        assert!(one == image(9), "nine threads again");
+    }
+}
+
+#[test]
+fn a_hash_tree_changes_nothing_before_it_and_is_true_of_images_of_any_size() {
+    for kib in [0, 900, 1000, 1020, 1040, 2040, 2050, 3000] {
+        let tree = || Tree::new().file("f", noise(1, kib << 10));
+        let with = Options {
+            verity: true,
+            ..options()
+        };
+        let (plain, image) = (tree().write(), tree().write_with(&with));
+        let verity = image.summary.verity.expect("a tree");
+        let used = plain.archive().superblock().bytes_used as usize;
+        assert!(plain.bytes[..used] == image.bytes[..used], "{kib} KiB");
+        assert_eq!(verity.blocks as usize, used.div_ceil(4096), "{kib} KiB");
+        assert_eq!(image.summary.bytes, image.bytes.len() as u64);
+        let mut digester = Digester::new(PIECE as u32);
+        digester.update(&image.bytes);
+        assert_eq!(image.summary.digest, digester.finish());
+
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), &*image.bytes).expect("written");
+        let judged = std::process::Command::new("veritysetup")
+            .arg("verify")
+            .args([file.path(), file.path()])
+            .arg(verity.digits())
+            .arg(format!("--hash-offset={}", verity.blocks * 4096))
+            .output()
+            .expect("veritysetup(8) of package cryptsetup-bin is needed");
+        assert!(judged.status.success(), "{kib} KiB: {judged:?}");
+    }
 }
 
 #[test]

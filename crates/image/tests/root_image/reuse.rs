@@ -103,6 +103,21 @@ fn an_image_of_other_settings_is_not_used() {
 }
 
 #[test]
+fn an_image_with_a_hash_tree_can_be_built_after() {
+    let with = Options {
+        verity: true,
+        ..options()
+    };
+    let first = tree(1).write_with(&with);
+    let again = tree(1).write_with(&after(&first.bytes, with));
+    same(&again, &first);
+    let without = tree(1).write_with(&after(&first.bytes, options()));
+    same(&without, &tree(1).write());
+    assert_eq!(without.summary.reused, again.summary.reused);
+    assert!(again.summary.reused > 700, "{:?}", again.summary);
+}
+
+#[test]
 fn damage_is_not_inherited() {
     let fresh = tree(1).write();
     let mut damaged = fresh.bytes.to_vec();

@@ -93,7 +93,10 @@ pub(super) fn run(build: Build, state_dir: &Path, config: &Config) -> anyhow::Re
         (true, init) => init.unwrap_or_default(), // nothing is packed
         (false, init) => find_init(init.as_deref(), exe.as_deref())?,
     };
+    let settings = config.images.get(&name);
+    let verity = settings.and_then(|image| image.verity);
     let mut options = BuildOptions::new(name, &build.sources[0], state_dir, &init);
+    options.verity = verity;
     options.overlays = build.sources[1..].to_vec();
     options.source_options.kind = build.kind;
     options.source_options.partition = build.partition;

@@ -153,6 +153,13 @@ fn described(image: &Image, generation: &Generation, control: &Path) -> anyhow::
             format!("{blocks}, {reused} of them from the generation before"),
         )?;
     }
+    line(
+        "verity",
+        match &root.verity {
+            Some(verity) => format!("{} blocks, root hash {}", verity.blocks, verity.digits()),
+            None => "no hash tree: clients do not check what they read".to_owned(),
+        },
+    )?;
     for it in root.directories.iter().take(20) {
         line(
             "directory",
