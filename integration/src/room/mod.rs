@@ -249,7 +249,7 @@ impl Asking<'_> {
         }
         match told {
             Some(address) if self.roll().is_multiple_of(2) => {
-                self.send(machine, Kind::Remember(address))
+                self.send(machine, Kind::Remember(address));
             }
             _ => self.send(machine, Kind::Discover),
         }

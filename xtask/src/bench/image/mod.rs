@@ -10,12 +10,11 @@
 //! | `small_files` | zstd 9 | zstd 9 | zstd 9 |
 //! | `rebuild` | zstd 9, after one file in a hundred changed | zstd 9 | zstd 9 |
 //!
-//! `rebuild_times` is `rebuild` by netbootd with `--trust-times`, which reads only what was written to.
-//!
 //! The root is `--root`, or the lab's own; `small_files` is a made tree of 200 000 files. netbootd is its
 //! writer with everything that a build does to files: it looks for secrets, hashes blocks, and
-//! digests the image. The rebuilds have two rows more: `first_s`, what the first build of that
-//! tree cost, and `times_faster`.
+//! digests the image. In `rebuild` it is all of `netbootd image build`, kernel and initrd too, once more with
+//! `--trust-times` as `rebuild_times`; two rows more are `first_s`, what the first build of that tree cost, and
+//! `times_faster`.
 //!
 //! The tree is read once before anything is timed; images are written beside it and removed.
 
@@ -27,7 +26,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use integration::roots;
 
-use self::subject::{Cost, Subject, Times};
+use self::subject::{Cost, Subject, Whole};
 use super::rows::Rows;
 use crate::workspace;
 
@@ -69,51 +68,35 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make {}", folder.display()))?;
     let mut rows = Rows::default();
-    let cases = CASES
-        .iter()
-        .filter(|(case, _)| case.starts_with(&arguments.case));
     let mut measured = false;
-    for (case, settings) in cases {
+    for (case, settings) in CASES {
+        if !case.starts_with(&arguments.case) {
+            continue;
+        }
         measured = true;
-        let tree = match *case {
+        let tree = match case {
             "small_files" => trees::small_files(&folder)?,
             "rebuild" => trees::copy(&root(arguments)?, &folder)?,
             _ => root(arguments)?,
         };
         trees::warm(&tree)?;
         for round in 1..=arguments.rounds {
-            // All subjects see the tree that changed; only ours has use for an image of it as it was.
-            let mut before = None;
-            if *case == "rebuild" {
-                before = Some(first(&tree, &folder)?);
-                trees::change(&tree, round)?;
-            }
             for (subject, setting) in Subject::ALL.into_iter().zip(settings) {
                 if arguments.subject.is_some_and(|only| only != subject) {
                     continue;
                 }
                 eprintln!("bench image: {case}, round {round}, {}", subject.as_str());
-                let image = folder.join(format!("{}.squashfs", subject.as_str()));
-                let previous = before.as_ref().map(|(image, _)| image.as_path());
-                let previous = previous.filter(|_| subject == Subject::Netbootd);
-                let cost = subject.build(&tree, &image, setting, previous, Times::Ignored)?;
-                add(&mut rows, case, subject, &cost);
-                if let (Subject::Netbootd, Some((before, first))) = (subject, &before) {
-                    faster(&mut rows, case, first, &cost);
-                    let trusting = "rebuild_times";
-                    let cost =
-                        subject.build(&tree, &image, setting, previous, Times::Of(before))?;
-                    add(&mut rows, trusting, subject, &cost);
-                    faster(&mut rows, trusting, first, &cost);
+                if (case, subject) == ("rebuild", Subject::Netbootd) {
+                    rebuild(&mut rows, &tree, &folder, round)?;
+                    continue;
                 }
+                let image = folder.join(format!("{}.squashfs", subject.as_str()));
+                let cost = subject.build(&tree, &image, setting)?;
+                add(&mut rows, case, subject, &cost);
                 std::fs::remove_file(&image)?;
             }
-            if let Some((image, _)) = before {
-                std::fs::remove_file(subject::times(&image))?;
-                std::fs::remove_file(image)?;
-            }
         }
-        if *case == "rebuild" {
+        if case == "rebuild" {
             std::fs::remove_dir_all(&tree)?;
         }
     }
@@ -130,18 +113,20 @@ fn root(arguments: &Arguments) -> Result<PathBuf> {
     }
 }
 
-/// The image that a rebuild takes its blocks from, and what it cost.
-fn first(tree: &Path, folder: &Path) -> Result<(PathBuf, Cost)> {
-    let image = folder.join("first.squashfs");
-    let cost = Subject::Netbootd.build(tree, &image, "zstd:9", None, Times::Remembered)?;
-    Ok((image, cost))
-}
-
-fn faster(rows: &mut Rows, case: &str, first: &Cost, cost: &Cost) {
-    let times = first.wall / cost.wall;
-    eprintln!("  times_faster {times:8.2}");
-    rows.add(format!("image.{case}.first_s.netbootd"), first.wall);
-    rows.add(format!("image.{case}.times_faster.netbootd"), times);
+/// A first build, and one after each of two changes.
+fn rebuild(rows: &mut Rows, tree: &Path, folder: &Path, round: u32) -> Result<()> {
+    let whole = Whole::new(folder)?;
+    let first = whole.build(tree, &[])?;
+    for (case, words) in [("rebuild", &[][..]), ("rebuild_times", &["--trust-times"])] {
+        trees::change(tree, &format!("{case} {round}"))?;
+        let cost = whole.build(tree, words)?;
+        add(rows, case, Subject::Netbootd, &cost);
+        let times = first.wall / cost.wall;
+        eprintln!("  times_faster {times:8.2}");
+        rows.add(format!("image.{case}.first_s.netbootd"), first.wall);
+        rows.add(format!("image.{case}.times_faster.netbootd"), times);
+    }
+    Ok(())
 }
 
 fn add(rows: &mut Rows, case: &str, subject: Subject, cost: &Cost) {

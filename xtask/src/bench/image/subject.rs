@@ -20,22 +20,6 @@ pub(crate) enum Subject {
     Gensquashfs,
 }
 
-/// What netbootd does with files' times.
-#[derive(Clone, Copy)]
-pub(super) enum Times<'a> {
-    /// Nothing.
-    Ignored,
-    /// They are written beside the image.
-    Remembered,
-    /// Those of this image are trusted.
-    Of(&'a Path),
-}
-
-/// Where the times are that were written beside an image.
-pub(super) fn times(image: &Path) -> PathBuf {
-    image.with_extension("times")
-}
-
 /// What one image cost.
 pub(super) struct Cost {
     /// Seconds.
@@ -72,20 +56,12 @@ impl Subject {
     }
 
     /// Makes an image of `tree`. `compression` is `name:level`, or empty for what it does by itself.
-    pub(super) fn build(
-        self,
-        tree: &Path,
-        image: &Path,
-        compression: &str,
-        previous: Option<&Path>,
-        trusted: Times<'_>,
-    ) -> Result<Cost> {
+    pub(super) fn build(self, tree: &Path, image: &Path, compression: &str) -> Result<Cost> {
         let _ = std::fs::remove_file(image);
         // What was copied or built before is not written to the disk at this one's expense.
         rustix::fs::sync();
         let costs = image.with_extension("costs");
-        let mut command = Command::new(tool("time")?);
-        command.args(["-f", "%e %U %S %M", "-o"]).arg(&costs);
+        let mut command = timed(&costs)?;
         let jobs = std::thread::available_parallelism()?.get().to_string();
         let (name, level) = compression.split_once(':').unwrap_or((compression, ""));
         match self {
@@ -94,18 +70,6 @@ impl Subject {
                 command.arg(tree).arg(image);
                 if !name.is_empty() {
                     command.arg(format!("compression={compression}"));
-                }
-                if let Some(previous) = previous {
-                    command.arg(format!("previous={}", previous.display()));
-                }
-                match trusted {
-                    Times::Ignored => {}
-                    Times::Remembered => {
-                        command.arg(format!("remember={}", times(image).display()));
-                    }
-                    Times::Of(image) => {
-                        command.arg(format!("trusted={}", times(image).display()));
-                    }
                 }
             }
             Self::Mksquashfs => {
@@ -133,29 +97,78 @@ impl Subject {
                 command.arg(image);
             }
         }
-        let ran = command
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .output()?;
-        if !ran.status.success() {
-            let said = String::from_utf8_lossy(&ran.stderr);
-            bail!("{} failed: {said}", self.as_str());
-        }
-        let text = std::fs::read_to_string(&costs)?;
-        std::fs::remove_file(&costs)?;
-        let figures: Vec<f64> = text
-            .split_whitespace()
-            .map(str::parse)
-            .collect::<Result<_, _>>()?;
-        let [wall, user, system, kib] = figures[..] else {
-            bail!("time(1) said {text:?}");
-        };
-        let metadata = std::fs::metadata(image).context("no image was made")?;
-        Ok(Cost {
-            wall,
-            cpu: user + system,
-            rss: kib / 1024.0,
-            bytes: metadata.len() as f64,
-        })
+        finish(command, self.as_str(), &costs, image)
     }
+}
+
+/// The command `netbootd image build`, with the folders that it builds in.
+pub(super) struct Whole {
+    programs: PathBuf,
+    state: PathBuf,
+}
+
+impl Whole {
+    /// Nothing is built yet.
+    pub(super) fn new(folder: &Path) -> Result<Self> {
+        let state = folder.join("state");
+        let _ = std::fs::remove_dir_all(&state);
+        std::fs::create_dir_all(&state)?;
+        let programs = crate::build::programs()?;
+        Ok(Self { programs, state })
+    }
+
+    /// All of a build: the scan for secrets, kernel and initrd, the digests, publishing.
+    pub(super) fn build(&self, tree: &Path, words: &[&str]) -> Result<Cost> {
+        rustix::fs::sync();
+        let costs = self.state.join("costs");
+        let image = self.state.join("images/bench/current/root.squashfs");
+        let mut command = timed(&costs)?;
+        command.arg(self.programs.join("netbootd"));
+        command.args(["image", "build", "--name", "bench", "--allow-secret", "**"]);
+        command.arg("--state-dir").arg(&self.state);
+        command.arg("--init").arg(self.programs.join("init"));
+        command.args(words).arg(tree);
+        finish(command, "netbootd image build", &costs, &image)
+    }
+}
+
+impl Drop for Whole {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.state);
+    }
+}
+
+/// A command that time(1) measures, into this file.
+fn timed(costs: &Path) -> Result<Command> {
+    let mut command = Command::new(tool("time")?);
+    command.args(["-f", "%e %U %S %M", "-o"]).arg(costs);
+    Ok(command)
+}
+
+/// Runs it: what it cost, with the length of what it made.
+fn finish(mut command: Command, name: &str, costs: &Path, made: &Path) -> Result<Cost> {
+    let ran = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .output()?;
+    if !ran.status.success() {
+        let said = String::from_utf8_lossy(&ran.stderr);
+        bail!("{name} failed: {said}");
+    }
+    let text = std::fs::read_to_string(costs)?;
+    let figures: Vec<f64> = text
+        .split_whitespace()
+        .map(str::parse)
+        .collect::<Result<_, _>>()?;
+    let [wall, user, system, kib] = figures[..] else {
+        bail!("time(1) said {text:?}");
+    };
+    let metadata = std::fs::metadata(made).context("no image was made")?;
+    std::fs::remove_file(costs)?;
+    Ok(Cost {
+        wall,
+        cpu: user + system,
+        rss: kib / 1024.0,
+        bytes: metadata.len() as f64,
+    })
 }
