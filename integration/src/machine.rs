@@ -138,11 +138,15 @@ impl Machine {
                     .arg(format!("if=pflash,format=raw,unit=1,file={}", variables.display()));
             }
         }
-        if firmware == Firmware::UefiHttp {
-            for pxe in ["IPv4PXESupport", "IPv6PXESupport"] {
-                qemu.arg("-fw_cfg")
-                    .arg(format!("name=opt/org.tianocore/{pxe},string=no"));
-            }
+        let off: &[&str] = match (firmware, disk) {
+            (Firmware::UefiHttp, _) => &["IPv4PXESupport", "IPv6PXESupport"],
+            // A minute in which nothing happens, on the way to the disk.
+            (Firmware::Uefi, Some(_)) => &["IPv6PXESupport"],
+            _ => &[],
+        };
+        for pxe in off {
+            qemu.arg("-fw_cfg")
+                .arg(format!("name=opt/org.tianocore/{pxe},string=no"));
         }
         qemu.args(["-device", &device]).args(more);
         if let Some(disk) = disk {

@@ -12,9 +12,9 @@ fn the_last_packets_of_a_boot_that_failed_are_there_to_be_read() {
         let machine = Machine::start(lab, Firmware::Uefi, Card::Virtio, 512)?;
         let mac = machine.mac().to_owned();
         let limit = Duration::from_secs(120);
-        until(limit, "the firmware to ask for its loader", || {
+        until(limit, "iPXE to ask for its script", || {
             Ok(asked(lab, &["status", "--steps"])?
-                .contains("loader")
+                .contains("script")
                 .then_some(()))
         })?;
         // The power goes.
@@ -26,7 +26,7 @@ fn the_last_packets_of_a_boot_that_failed_are_there_to_be_read() {
         eprintln!("{why}");
         let file = why.split("tcpdump -vvnr ").nth(1).context("no file")?;
         let mut tcpdump = lab.command("tcpdump")?;
-        let shown = succeed(tcpdump.args(["-vvnr", file.trim()]))?.text;
+        let shown = succeed(tcpdump.args(["-vvnAr", file.trim()]))?.text;
         eprintln!("{shown}");
         for wanted in [
             "0.0.0.0.68 > 255.255.255.255.67",
@@ -34,7 +34,11 @@ fn the_last_packets_of_a_boot_that_failed_are_there_to_be_read() {
             "DHCP-Message (53), length 1: Offer",
             "DHCP-Message (53), length 1: ACK",
             "PXEClient:Arch:00007",
-            "snponly.efi",
+            "RRQ \"snponly.efi\" octet tsize 0",
+            // tcpdump knows TFTP by its port, which an answer does not come from.
+            ".tsize.1",
+            ".ipxe HTTP/1.1",
+            "HTTP/1.1 200 OK",
             &format!("Client-Ethernet-Address {mac}"),
         ] {
             ensure!(shown.contains(wanted), "{wanted:?} is not in the capture");

@@ -36,6 +36,9 @@ impl Note {
 /// Notes kept of an attempt; the first ones tell most.
 const MAX_NOTES: usize = 32;
 
+/// How long a machine may be on the way to its own disk, in milliseconds: EDK2 asks for a minute in each way.
+const LEAVING: u64 = 180_000;
+
 /// What has been learned about a client on the way. Later facts replace earlier ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
@@ -55,6 +58,10 @@ pub struct Facts {
     pub host: Option<HostIdentity>,
     /// Which drivers it gets.
     pub drivers: Drivers,
+    /// Which of its firmware's ways to boot began the attempt.
+    pub firmware: Option<Firmware>,
+    /// Its loader was told to give it to its own disk.
+    pub own_disk: bool,
 }
 
 /// Which drivers of network cards come to a client with its initrd.
@@ -139,12 +146,23 @@ impl Attempt {
         }
     }
 
+    /// Whether the machine was given to its own disk, and this firmware only tries its other way to boot
+    /// on the way there: UEFI goes through its whole boot order. Who asks as at first was restarted.
+    pub fn is_leaving(&self, firmware: Firmware, now: u64) -> bool {
+        let began = self.facts.firmware.filter(|_| self.facts.own_disk);
+        began.is_some_and(|began| firmware != began && firmware != Firmware::Ipxe)
+            && now.saturating_sub(self.last_seen) < LEAVING
+    }
+
     /// Whether a DISCOVER at `now` from `firmware` begins another attempt.
     ///
     /// A firmware repeats its DISCOVER for some seconds, and the iPXE that it loaded asks once more:
     /// both belong to the attempt. A DISCOVER after the script was fetched means that the machine
     /// was reset.
     pub(crate) fn is_over_for(&self, firmware: Firmware, now: u64) -> bool {
+        if self.is_leaving(firmware, now) {
+            return false;
+        }
         let idle = now.saturating_sub(self.last_seen);
         match (firmware, self.stage()) {
             (_, None) => false,

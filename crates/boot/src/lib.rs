@@ -34,7 +34,7 @@ pub use attempt::{Attempt, Drivers, Facts, Note, Step};
 pub use host_key::{Authority, HostIdentity, HostKey, KeyError, NotSigned, VALIDITY};
 pub use identity::SiteKey;
 pub use layers::{Layers, Speaker};
-pub use packets::{Packet, Packets};
+pub use packets::{Carrier, Packet, Packets};
 pub use run::{Counted, RunRecord, Traffic};
 pub use running::Running;
 pub use site::{BootPlan, ClientSettings, Plan, PublishedImage, Site};

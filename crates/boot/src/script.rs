@@ -54,12 +54,13 @@ impl Script<'_> {
 /// A script that gives the machine to its own disk.
 ///
 /// A BIOS that comes back from the network does not always go on to the disk, so its boot sector is
-/// started here; UEFI goes on with its boot order.
+/// started here. UEFI goes on with its boot order where a loader comes back with an error; without one it
+/// would show its setup (UEFI 2.10 section 3.1.1).
 pub fn local_disk() -> &'static str {
     "#!ipxe\n\
      echo netbootd: no network boot for this machine, going on to its own disk\n\
      iseq ${platform} pcbios && sanboot --no-describe --drive 0x80 ||\n\
-     exit\n"
+     exit 1\n"
 }
 
 /// What a menu offers.
@@ -128,7 +129,7 @@ impl Menu<'_> {
              kernel {test}${{kind}} {words} || goto menu\n\
              boot || goto menu\n\
              :local\n\
-             chain --replace {url}?pick=local-disk || exit\n",
+             chain --replace {url}?pick=local-disk || exit 1\n",
             default = self.default,
             url = self.url,
             test = self.memtest,

@@ -58,7 +58,12 @@ impl Timelines {
         if over {
             self.begin(now, client);
         }
-        self.learn(client, |facts| facts.arch = Some(arch));
+        self.learn(client, |facts| {
+            facts.arch = Some(arch);
+            if firmware != Firmware::Ipxe {
+                facts.firmware.get_or_insert(firmware);
+            }
+        });
         self.reached(now, client, Stage::Discover, detail)
     }
 
@@ -284,6 +289,27 @@ mod tests {
         timelines.reached(1000, PC, Stage::Script, "");
         assert_eq!(discover(&mut timelines, 2000, IPXE), 2);
         assert_eq!(timelines.by_address(Ipv4Addr::new(10, 0, 0, 9)), Some(PC));
+    }
+
+    #[test]
+    fn a_machine_on_the_way_to_its_disk_is_not_brought_back() {
+        let http = (Firmware::HttpBoot, ClientArch::HttpX64);
+        let leaving = |timelines: &Timelines, firmware, now| {
+            let attempt = timelines.current(PC).unwrap();
+            attempt.is_leaving(firmware, now)
+        };
+        let mut timelines = Timelines::default();
+        discover(&mut timelines, 0, UEFI);
+        discover(&mut timelines, 1000, IPXE);
+        timelines.reached(2000, PC, Stage::Loader, "snponly.efi");
+        assert!(!leaving(&timelines, http.0, 3000), "nobody chose its disk");
+        timelines.learn(PC, |facts| facts.own_disk = true);
+        assert!(leaving(&timelines, http.0, 70_000));
+        assert!(!leaving(&timelines, UEFI.0, 70_000), "it was restarted");
+        assert!(!leaving(&timelines, http.0, 2000 + 180_000));
+        assert_eq!(discover(&mut timelines, 70_000, http), 1);
+        assert_eq!(discover(&mut timelines, 71_000, UEFI), 2);
+        assert!(!leaving(&timelines, http.0, 72_000));
     }
 
     #[test]

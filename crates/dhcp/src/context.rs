@@ -62,6 +62,13 @@ impl Context<'_> {
         reply
     }
 
+    /// A URL with nothing behind it, if this client is to be told to go on to its own disk.
+    pub(crate) fn own_disk(&self) -> Option<String> {
+        let client = self.request.boot.as_ref()?;
+        let info = client.info(self.request.mac, self.link.id, None);
+        self.policy.own_disk(&info, self.link.address)
+    }
+
     /// The boot file for this client, if the policy has one that fits and this architecture boots.
     pub(crate) fn boot_file(&self, address: Option<Ipv4Addr>) -> Option<BootFile> {
         let client = self

@@ -15,6 +15,9 @@ use crate::request::Request;
 /// PXE 2.1 table 2-1, option 43 sub-option 6 with bit 3: boot the named file, with no discovery, no
 /// menu and no prompt.
 const DISCOVERY_CONTROL: [u8; 3] = [6, 1, 8];
+/// PXE 2.1 table 2-1: no discovery by broadcast or multicast (6), a menu of one item of type 0 (9), taken
+/// after no time (10).
+const LOCAL_BOOT: [u8; 26] = *b"\x06\x01\x03\x09\x0d\0\0\x0alocal disk\x0a\x05\0disk\xff";
 /// iPXE's option 175 sub-option 176, "no-pxedhcp": do not wait for a proxy server's offer.
 const NO_PXEDHCP: [u8; 3] = [176, 1, 1];
 /// `file` is 128 bytes, with a NUL at the end.
@@ -110,6 +113,25 @@ pub(crate) fn vendor_options(reply: &mut Reply, client: &BootClient) {
         let mut bytes = DISCOVERY_CONTROL.to_vec();
         bytes.push(255);
         reply.push(DhcpOption::VendorExtensions(bytes));
+    }
+}
+
+/// For UEFI whose machine boots its own disk. EDK2 takes an offer without a boot file for none and
+/// asks on for a minute. A menu whose only item is the local boot (PXE 2.1 table 2-1, tag 9, type 0),
+/// chosen without a prompt, ends its PXE at once; over HTTP a file that is not there does.
+pub(crate) fn own_disk(reply: &mut Reply, client: &BootClient, nothing: &str) {
+    match client.firmware {
+        Firmware::UefiPxe => {
+            boot_identity(reply, client);
+            reply.push(DhcpOption::VendorExtensions(LOCAL_BOOT.to_vec()));
+        }
+        Firmware::HttpBoot => {
+            boot_identity(reply, client);
+            reply.push(DhcpOption::BootfileName(
+                [nothing.as_bytes(), b"\0"].concat(),
+            ));
+        }
+        Firmware::BiosPxe | Firmware::Ipxe => {}
     }
 }
 

@@ -8,7 +8,8 @@ use crate::answer::{Answer, Done};
 use crate::book::PoolId;
 use crate::context::Context;
 use crate::contributors::{
-    boot_file, boot_identity, identity, lease_times, names, network, no_proxy_wait, vendor_options,
+    boot_file, boot_identity, identity, lease_times, names, network, no_proxy_wait, own_disk,
+    vendor_options,
 };
 use crate::destination::Destination;
 use crate::discard::Discard;
@@ -291,6 +292,8 @@ impl Server {
             vendor_options(reply, client);
             boot_file(reply, request, client, boot);
             no_proxy_wait(reply, client);
+        } else if let Some((client, nothing)) = request.boot.as_ref().zip(context.own_disk()) {
+            own_disk(reply, client, &nothing);
         }
         let hostname = self.book.reserved_name(request.mac);
         names(reply, self.book.subnet(subnet), hostname);

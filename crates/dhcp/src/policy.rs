@@ -65,6 +65,12 @@ pub trait BootPolicy {
     /// our address on the client's link.
     fn boot_file(&self, client: &ClientInfo, server: Ipv4Addr) -> Option<BootFile>;
 
+    /// A URL with nothing behind it, if this client, which has no boot file, is to go on to its own
+    /// disk: in full mode UEFI is told so, since without a word it asks on for a minute.
+    fn own_disk(&self, _client: &ClientInfo, _server: Ipv4Addr) -> Option<String> {
+        None
+    }
+
     /// Whether to talk to this client at all; asked in full mode for every message.
     fn may_answer(&self, _mac: MacAddr) -> bool {
         true

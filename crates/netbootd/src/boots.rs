@@ -5,7 +5,9 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use boot::loader::MEMTEST;
 use boot::script::Menu;
 use boot::{BootPlan, Plan, TRIES, Tried};
-use model::{BootArguments, BootChoice, GenerationId, ImageName, MacAddr, RootMode, Stage};
+use model::{
+    BootArguments, BootChoice, ClientArch, GenerationId, ImageName, MacAddr, RootMode, Stage,
+};
 
 use crate::daemon::{Daemon, unix_seconds};
 
@@ -107,12 +109,15 @@ impl Asked<'_> {
             .map(|(name, image)| (name, &*image.older))
             .collect();
         let (stem, _) = MEMTEST[0].rsplit_once('.').unwrap_or((MEMTEST[0], ""));
-        let memtest = match MEMTEST
-            .iter()
-            .all(|file| daemon.loaders.find(file).is_some())
-        {
-            true => format!("{loaders}{stem}."),
-            false => String::new(),
+        let arch = daemon
+            .timelines()
+            .current(self.client)
+            .and_then(|attempt| attempt.facts.arch);
+        let has = |file: &&str| daemon.loaders.find(file).is_some();
+        let memtest = match memory_tests(arch) {
+            [] => String::new(),
+            tests if tests.iter().all(has) => format!("{loaders}{stem}."),
+            _ => String::new(),
         };
         let boot = &daemon.config.boot;
         render(&Menu {
@@ -124,6 +129,17 @@ impl Asked<'_> {
             default: boot.menu_default.as_ref().unwrap_or(&BootChoice::LocalDisk),
             timeout: boot.menu_timeout,
         })
+    }
+}
+
+/// The memory tests of which this machine will ask for one. What asks without having been heard of since the
+/// daemon's start may be any PC.
+fn memory_tests(arch: Option<ClientArch>) -> &'static [&'static str] {
+    match arch {
+        None => &MEMTEST,
+        Some(ClientArch::BiosX86 | ClientArch::HttpBios) => &MEMTEST[..1],
+        Some(ClientArch::UefiX64 | ClientArch::UefiEbc | ClientArch::HttpX64) => &MEMTEST[1..],
+        Some(_) => &[],
     }
 }
 
@@ -142,6 +158,13 @@ fn consoles(words: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_memory_test_is_for_the_machine_that_it_runs_on() {
+        assert_eq!(memory_tests(Some(ClientArch::BiosX86)), [MEMTEST[0]]);
+        assert_eq!(memory_tests(Some(ClientArch::UefiX64)), [MEMTEST[1]]);
+        assert_eq!(memory_tests(Some(ClientArch::UefiArm64)), [""; 0]);
+    }
 
     #[test]
     fn a_memory_test_is_told_the_serial_console_and_nothing_else() {

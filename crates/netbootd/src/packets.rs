@@ -6,7 +6,7 @@ use std::net::SocketAddrV4;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use boot::{Packet, Packets};
+use boot::{Carrier, Packet, Packets};
 use model::MacAddr;
 use tracing::warn;
 
@@ -32,7 +32,8 @@ impl Captures {
         }
     }
 
-    /// Keeps a DHCP message, if it is one of a machine that boots. Whose it is stands in it.
+    /// Keeps a DHCP message, if it is one of a machine that boots, or whose packets are kept: our answer need
+    /// not say so, nor does what the booted system asks. Whose it is stands in it.
     pub fn dhcp(&self, from_client: bool, source: SocketAddrV4, to: SocketAddrV4, bytes: &[u8]) {
         // hlen and chaddr (RFC 2131, section 2).
         let (Some(6), Some(chaddr)) = (bytes.get(2), bytes.get(28..34)) else {
@@ -41,15 +42,47 @@ impl Captures {
         let boots = MARKS
             .iter()
             .any(|mark| bytes.windows(mark.len()).any(|window| window == *mark));
-        if let (true, Ok(mac)) = (boots, chaddr.try_into()) {
-            self.saw(MacAddr(mac), from_client, source, to, bytes);
+        let Ok(client) = chaddr.try_into().map(MacAddr) else {
+            return;
+        };
+        if boots || self.lock().has(client) {
+            self.saw(client, Carrier::Udp, from_client, source, to, bytes);
         }
     }
 
-    /// Keeps a datagram of a client.
-    pub fn saw(
+    /// Keeps a TFTP packet of a client.
+    pub fn tftp(
         &self,
         client: MacAddr,
+        from_client: bool,
+        source: SocketAddrV4,
+        to: SocketAddrV4,
+        bytes: &[u8],
+    ) {
+        self.saw(client, Carrier::Udp, from_client, source, to, bytes);
+    }
+
+    /// Keeps what a client whose packets are kept asked over HTTP (method and path: a query may hold a token),
+    /// and the head of our answer.
+    pub fn http(
+        &self,
+        client: MacAddr,
+        peer: SocketAddrV4,
+        local: SocketAddrV4,
+        asked: &str,
+        answer: &[u8],
+    ) {
+        if self.lock().has(client) {
+            let asked = format!("{asked} HTTP/1.1\r\n\r\n");
+            self.saw(client, Carrier::Tcp, true, peer, local, asked.as_bytes());
+            self.saw(client, Carrier::Tcp, false, local, peer, answer);
+        }
+    }
+
+    fn saw(
+        &self,
+        client: MacAddr,
+        carrier: Carrier,
         from_client: bool,
         source: SocketAddrV4,
         destination: SocketAddrV4,
@@ -57,6 +90,7 @@ impl Captures {
     ) {
         let packet = Packet {
             at: unix_millis(),
+            carrier,
             from_client,
             source,
             destination,
@@ -135,5 +169,34 @@ mod tests {
         }
         assert_eq!(captures.file(machine), None);
         captures.dhcp(true, address, address, b"cut");
+    }
+
+    #[test]
+    fn answers_and_http_are_kept_of_those_that_boot_and_of_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let captures = Captures::new(folder.path());
+        let address: SocketAddrV4 = "198.51.100.1:80".parse().unwrap();
+        let pc = MacAddr([0, 0, 0, 0, 0, 1]);
+        let mut answer = vec![0; 240];
+        (answer[2], answer[33]) = (6, 1);
+        let request = [&answer[..], b"iPXE"].concat();
+        let file = |asked: &str| {
+            captures.dhcp(false, address, address, &answer);
+            captures.http(
+                pc,
+                address,
+                address,
+                asked,
+                b"HTTP/1.1 404 Not Found\r\n\r\n",
+            );
+            captures.write(pc);
+            captures.file(pc).map(|path| fs::read(path).unwrap())
+        };
+        assert_eq!(file("GET /x"), None);
+        captures.dhcp(true, address, address, &request);
+        let file = file("GET /x").unwrap();
+        let has = |text: &[u8]| file.windows(text.len()).any(|window| window == text);
+        assert!(has(b"GET /x HTTP/1.1") && has(b"404 Not Found"));
+        assert!(file.len() > 24 + 4 * 50 + answer.len() + request.len());
     }
 }

@@ -19,7 +19,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{Notify, watch};
 use tracing::{debug, error, info, warn};
 
-use crate::daemon::Daemon;
+use crate::daemon::{Daemon, unix_millis};
 use crate::leases::{lease_clock, to_change};
 use crate::links::Link;
 
@@ -113,9 +113,33 @@ pub struct Policy<'a> {
     http_port: u16,
 }
 
+impl Policy<'_> {
+    /// What this client boots. One that was given to its own disk, and whose firmware tries its other
+    /// ways to boot on the way there, is not brought back.
+    fn plan(&self, client: &ClientInfo) -> Plan {
+        let timelines = self.daemon.timelines();
+        let left = timelines
+            .current(client.mac)
+            .is_some_and(|attempt| attempt.is_leaving(client.firmware, unix_millis()));
+        drop(timelines);
+        match left {
+            true => Plan::LocalDisk,
+            false => self.daemon.plan(client.mac),
+        }
+    }
+
+    /// Where our HTTP is for clients of this link.
+    fn base(&self, server: Ipv4Addr) -> String {
+        match self.http_port {
+            80 => format!("http://{server}"),
+            port => format!("http://{server}:{port}"),
+        }
+    }
+}
+
 impl BootPolicy for Policy<'_> {
     fn boot_file(&self, client: &ClientInfo, server: Ipv4Addr) -> Option<BootFile> {
-        match self.daemon.plan(client.mac) {
+        match self.plan(client) {
             Plan::Boot(_) | Plan::Menu => {}
             Plan::LocalDisk | Plan::Unanswered => return None,
             Plan::Nothing(reason) => {
@@ -123,10 +147,7 @@ impl BootPolicy for Policy<'_> {
                 return None;
             }
         }
-        let base = match self.http_port {
-            80 => format!("http://{server}"),
-            port => format!("http://{server}:{port}"),
-        };
+        let base = self.base(server);
         let loader = self.daemon.loaders.file_for(client.arch);
         let file = match client.firmware {
             Firmware::Ipxe if client.ipxe.http => {
@@ -145,6 +166,11 @@ impl BootPolicy for Policy<'_> {
             next_server: server,
             file,
         })
+    }
+
+    fn own_disk(&self, client: &ClientInfo, server: Ipv4Addr) -> Option<String> {
+        let is_local = self.plan(client) == Plan::LocalDisk;
+        is_local.then(|| format!("{}/own-disk", self.base(server)))
     }
 
     fn may_answer(&self, client: MacAddr) -> bool {

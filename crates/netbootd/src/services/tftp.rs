@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use model::Stage;
+use model::{MacAddr, Stage};
 use tftp::{FileSource, Limits, Outcome, Request, Transfer, error_packet};
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
@@ -94,9 +94,10 @@ pub async fn serve(
         };
         match Request::decode(&buffer[..length]) {
             Ok(request) => {
-                if let Some(mac) = daemon.client_at(*client.ip()) {
-                    let captures = &daemon.captures;
-                    captures.saw(mac, true, client, local, &buffer[..length]);
+                let mac = daemon.client_at(*client.ip());
+                if let Some(mac) = mac {
+                    let bytes = &buffer[..length];
+                    daemon.captures.tftp(mac, true, client, local, bytes);
                 }
                 let Some(place) = transfers.enter(*client.ip()) else {
                     debug!(%client, "TFTP: too many transfers, request dropped");
@@ -104,7 +105,12 @@ pub async fn serve(
                 };
                 let daemon = Arc::clone(&daemon);
                 tokio::spawn(async move {
-                    let result = transfer(&daemon, *local.ip(), client, &request).await;
+                    let peer = Peer {
+                        daemon: &daemon,
+                        mac,
+                        client,
+                    };
+                    let result = transfer(peer, *local.ip(), &request).await;
                     if let Err(error) = result {
                         debug!(%client, path = request.path, %error, "TFTP: transfer");
                     }
@@ -120,12 +126,38 @@ pub async fn serve(
     }
 }
 
-async fn transfer(
-    daemon: &Daemon,
-    local: Ipv4Addr,
+/// Who asked, and who it is, if that is known.
+#[derive(Clone, Copy)]
+struct Peer<'a> {
+    daemon: &'a Daemon,
+    mac: Option<MacAddr>,
     client: SocketAddrV4,
-    request: &Request,
-) -> io::Result<()> {
+}
+
+impl Peer<'_> {
+    /// Keeps the first packet that it is sent in a transfer, for whoever asks why its boot failed.
+    fn is_sent(&self, socket: &UdpSocket, packet: &[u8]) {
+        if let (Some(mac), Ok(SocketAddr::V4(local))) = (self.mac, socket.local_addr()) {
+            let captures = &self.daemon.captures;
+            captures.tftp(mac, false, local, self.client, packet);
+        }
+    }
+
+    /// Ends a transfer that has not begun.
+    async fn refuse(
+        &self,
+        socket: &UdpSocket,
+        code: tftp::ErrorCode,
+        why: &'static str,
+    ) -> io::Result<()> {
+        let packet = error_packet(code, why);
+        self.is_sent(socket, &packet);
+        socket.send(&packet).await.map(drop)
+    }
+}
+
+async fn transfer(peer: Peer<'_>, local: Ipv4Addr, request: &Request) -> io::Result<()> {
+    let Peer { daemon, client, .. } = peer;
     let socket = UdpSocket::from_std(net::bind_udp(SocketAddrV4::new(local, 0))?)?;
     socket.connect(client).await?;
     // GRUB's configuration reads the image and writes to the book of tickets: others' transfers go on meanwhile.
@@ -135,26 +167,19 @@ async fn transfer(
         Ok(Some(file)) => file,
         Ok(None) => {
             debug!(%client, path = request.path, "TFTP: not found");
-            socket
-                .send(&error_packet(tftp::ErrorCode::NotFound, "file not found"))
-                .await?;
-            return Ok(());
+            let code = tftp::ErrorCode::NotFound;
+            return peer.refuse(&socket, code, "file not found").await;
         }
         Err(error) => {
             warn!(path = request.path, %error, "TFTP: a loader cannot be read");
-            socket
-                .send(&error_packet(
-                    tftp::ErrorCode::Undefined,
-                    "the file cannot be read",
-                ))
-                .await?;
-            return Ok(());
+            let code = tftp::ErrorCode::Undefined;
+            return peer.refuse(&socket, code, "the file cannot be read").await;
         }
     };
     let len = file.len()?;
     let started = Instant::now();
     let machine = Transfer::new(Duration::ZERO, request, len, &Limits::default());
-    let outcome = run(machine, &file, socket, started).await?;
+    let outcome = run(peer, machine, &file, socket, started).await?;
     let name = &request.path;
     match &outcome {
         Outcome::Done(bytes) => {
@@ -181,6 +206,7 @@ fn stage_of(name: &str) -> Stage {
 
 /// Drives the machine until the transfer ends.
 async fn run(
+    peer: Peer<'_>,
     mut machine: Transfer,
     file: &Content,
     socket: UdpSocket,
@@ -192,8 +218,12 @@ async fn run(
     let socket = socket.into_std()?;
     let offload = net::set_segment_size(&socket, segment).is_ok();
     let socket = UdpSocket::from_std(socket)?;
+    let mut first = true;
     loop {
         while let Some(transmit) = machine.poll_transmit(file, &mut batch) {
+            if std::mem::take(&mut first) {
+                peer.is_sent(&socket, &batch[..batch.len().min(transmit.segment)]);
+            }
             if batch.len() <= transmit.segment || offload {
                 socket.send(&batch).await?;
             } else {

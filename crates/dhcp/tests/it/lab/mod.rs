@@ -90,6 +90,11 @@ impl BootPolicy for Files {
             file,
         })
     }
+
+    fn own_disk(&self, client: &ClientInfo, server: Ipv4Addr) -> Option<String> {
+        let is_told = self.without_ticket.contains(&client.mac);
+        is_told.then(|| format!("http://{server}/nothing"))
+    }
 }
 
 /// A server, its disk, its clock, and all that it told.

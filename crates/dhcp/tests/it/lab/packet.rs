@@ -6,7 +6,7 @@ use dhcp::{Destination, Transmit};
 use model::MacAddr;
 
 /// What a client sends.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Packet {
     pub op: u8,
     pub htype: u8,

@@ -54,7 +54,12 @@ impl Routes<'_> {
                 let memtest = format!("http://{local}/loader/");
                 asked.menu(&url, &memtest, |menu| menu.render())
             }
-            Plan::LocalDisk | Plan::Unanswered => script::local_disk().to_owned(),
+            Plan::LocalDisk | Plan::Unanswered => {
+                if is_told {
+                    self.daemon.learn(client, |facts| facts.own_disk = true);
+                }
+                script::local_disk().to_owned()
+            }
             Plan::Nothing(reason) => {
                 self.daemon.failed(client, Stage::Kernel, &reason);
                 script::nothing(&reason, &url)

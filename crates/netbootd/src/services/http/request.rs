@@ -15,6 +15,17 @@ pub enum Method {
     Post,
 }
 
+impl Method {
+    /// The method's name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+        }
+    }
+}
+
 /// A request head, decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {

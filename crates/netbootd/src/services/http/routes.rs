@@ -77,6 +77,12 @@ impl Handler for Routes<'_> {
         };
         let answer = answer.unwrap_or_else(Answer::not_found);
         debug!(client = %peer, path = request.path, status = answer.status, "HTTP");
+        if let Some(client) = self.daemon.client_at(*peer.ip()) {
+            let asked = format!("{} /{}", request.method.as_str(), request.path);
+            let head = answer.head(request.keep_alive);
+            let captures = &self.daemon.captures;
+            captures.http(client, peer, local, &asked, &head);
+        }
         answer
     }
 
