@@ -1,18 +1,18 @@
-//! What is configured anew comes to machines that run.
+//! What is configured anew comes to machines that run, and what is measured there is ordered from the server.
 
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use anyhow::ensure;
-use integration::subject::netbootd::{asked, overlay_dir, put};
+use integration::subject::netbootd::{asked, overlay_dir, put, refused, tried};
 use integration::{Card, Firmware, Machine, Person, Server, Setup, in_lab, ran, roots};
 
 /// Several times what a boot of the whole system takes on one busy core.
 const LIMIT: Duration = Duration::from_secs(420);
 
 #[test]
-fn users_and_files_come_to_a_machine_that_runs() {
+fn users_and_files_come_to_a_machine_that_runs_and_the_server_has_it_measured() {
     in_lab(|lab| {
         let person = Person::new(lab)?;
         let plug = lab.tap()?;
@@ -73,6 +73,36 @@ fn users_and_files_come_to_a_machine_that_runs() {
 
         let said = asked(lab, &["apply"])?;
         ensure!(said.contains("nothing has changed"), "once more: {said}");
+        // A run that the server orders: what it needs of the root is there, and how it ended is told.
+        let command = "systemctl is-system-running; ls /usr/share | wc -l; exit 3";
+        let ran_there = tried(lab, &["quiet", "pc01", "sh", "-c", command])?;
+        eprintln!("{}", ran_there.everything());
+        ensure!(
+            ran_there.code == Some(3)
+                && ran_there.text.contains("running\n")
+                && ran_there
+                    .text
+                    .contains(" s in which nothing of the root was fetched"),
+            "{}",
+            ran_there.everything()
+        );
+        // One that goes on until it is ended.
+        asked(lab, &["quiet", "pc01"])?;
+        ensure!(asked(lab, &["runs"])?.contains("goes on"));
+        person.logs_in("carol@pc01", &known_hosts, "true")?;
+        let said = asked(lab, &["quiet", "pc01", "--end"])?;
+        ensure!(
+            said.contains(" s in which nothing of the root was fetched"),
+            "{said}"
+        );
+        let record = said
+            .split("the server has it as ")
+            .nth(1)
+            .unwrap_or_default();
+        ensure!(fs::read_to_string(record.trim())?.contains("\"command\": \"(none)\""));
+        let said = refused(lab, &["quiet", "pc01", "--end"])?;
+        ensure!(said.contains("no run has begun"), "{said}");
+
         // The way in is for that alone: no key of a person's is root's.
         let tried = ran(&mut person.ssh("root@pc01", &known_hosts, "true")?)?;
         ensure!(

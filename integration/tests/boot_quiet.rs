@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use integration::subject::netbootd::{asked, put, refused, state_dir, tried};
 use integration::{Card, Firmware, Lab, Machine, Server, Setup, in_lab, roots, succeed};
 
@@ -123,6 +123,36 @@ fn a_run_is_proven_to_have_fetched_nothing_of_its_root() {
         ensure!(asked(lab, &["boot-next"])?.contains(machine.mac()));
         let said = asked(lab, &["boot-again", &name, "52:54:00:00:00:77"])?;
         ensure!(said.contains("machine was"), "{said}");
+        // It does, though another generation is current by now.
+        let more = lab.folder().join("more");
+        fs::create_dir_all(more.join("etc"))?;
+        fs::write(more.join("etc/later"), "later")?;
+        let (base, more) = (
+            small.folder.display().to_string(),
+            more.display().to_string(),
+        );
+        asked(lab, &["image", "build", "--name", "small", &base, &more])?;
+        let published = asked(lab, &["image", "list"])?;
+        eprintln!("{published}");
+        ensure!(published.contains("previous"), "{published}");
+        let plug = (machine.tap().to_owned(), machine.mac().to_owned());
+        drop(machine);
+        let mut machine = Machine::plugged_in(lab, Firmware::Bios, Card::Virtio, 512, plug)?;
+        machine.until_says(&["the root is in memory"], LIMIT)?;
+        let console = machine.console.text();
+        let words = console
+            .lines()
+            .find(|line| line.contains("Kernel command line: "))
+            .context("the kernel did not say its command line")?;
+        let generation = text.split("\"generation\": \"").nth(1);
+        let generation = generation.and_then(|rest| rest.split('"').next());
+        let generation = generation.context("the record names no generation")?;
+        ensure!(
+            words.contains(&format!("netbootd.generation={generation} "))
+                && words.trim_end().ends_with("mitigations=off"),
+            "{words}"
+        );
+        drop(machine);
         // A record that somebody has touched is nobody's.
         fs::write(&files[0], text.replace("mitigations=off", "mitigations=on"))?;
         let said = refused(lab, &["boot-again", &name])?;

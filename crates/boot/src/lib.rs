@@ -41,5 +41,5 @@ pub use site::{BootPlan, ClientSettings, Plan, PublishedImage, Site};
 pub use status::{ClientStatus, Outcome, StepStatus};
 pub use ticket::{TRIES, Ticket, Tickets, Tried};
 pub use timelines::{Reached, Stopped, Timelines};
-pub use user_key::HOMES_VALIDITY;
+pub use user_key::{HOMES_VALIDITY, RootTask};
 pub use why::{Event, Why};

@@ -35,6 +35,8 @@ Usage: client running   tell the server that this machine has come up, what of i
        client quiet COMMAND…
                         bring the root into memory, run a command, and get a signed record that
                         says what was fetched while it ran
+       client quiet --begin, client quiet --end
+                        the same around whatever runs in between
 ";
 
 /// Leaves the client program, its files and the overlay that it was given in `/run`.
@@ -96,13 +98,8 @@ fn status_text(arguments: &BootArguments, card: &str) -> String {
 pub(crate) fn run(words: &[String]) -> ExitCode {
     let result = match words.first().map(String::as_str) {
         Some("quiet") => {
-            let ran = boot_arguments().and_then(|arguments| quiet::run(&arguments, &words[1..]));
-            match ran {
-                // As a shell does it: a command that a signal ended is a failure too.
-                Ok(status) => {
-                    let code = status.code().and_then(|code| u8::try_from(code).ok());
-                    return ExitCode::from(code.unwrap_or(1));
-                }
+            match boot_arguments().and_then(|arguments| quiet::run(&arguments, &words[1..])) {
+                Ok(code) => return code,
                 Err(message) => Err(message),
             }
         }

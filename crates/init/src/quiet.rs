@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus};
+use std::process::{Command, ExitCode};
 use std::time::{Instant, SystemTime};
 
 use model::{BootArguments, RootMode, RunReport};
@@ -13,32 +13,60 @@ use rustix::fs::OFlags;
 
 use crate::{ask, machine, mount};
 
+/// What the run that goes on began with.
+const BEGUN: &str = "/run/netbootd/quiet";
 /// How much is read at once, and on which boundary memory for direct reads begins.
 const PIECE: usize = 1 << 20;
 const ALIGN: usize = 4096;
 /// Where the signature begins (PROTOCOL.sshsig) in the server's answer: a line in words, the record, the signature.
 const SIGNATURE: &str = "-----BEGIN SSH SIGNATURE-----";
 
-/// Runs a command. Returns how it ended.
-pub(crate) fn run(arguments: &BootArguments, command: &[String]) -> Result<ExitStatus, String> {
+/// Runs a command, or begins a run that somebody else ends (`--begin`, `--end`). Returns the code to exit with.
+pub(crate) fn run(arguments: &BootArguments, command: &[String]) -> Result<ExitCode, String> {
     let [program, words @ ..] = command else {
         return Err("say which command is to be run".to_owned());
     };
-    let start = Instant::now();
-    let paged = page_in(arguments.root).map_err(|error| format!("reading the root: {error}"))?;
-    println!("netbootd: {paged} ({:.1} s)", start.elapsed().as_secs_f32());
-    tell(arguments, false, Vec::new())?;
+    match program.as_str() {
+        "--begin" => return begin(arguments).map(|_| ExitCode::SUCCESS),
+        "--end" => {
+            let paged = fs::read_to_string(BEGUN).map_err(|_| "no run has begun".to_owned())?;
+            end(arguments, "(none)", &paged, "by --end")?;
+            let _ = fs::remove_file(BEGUN);
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => {}
+    }
+    let paged = begin(arguments)?;
     let status = Command::new(program).args(words).status();
-    let mut facts = machine::facts(Path::new("/"), arguments.mac);
-    facts.push(("command".to_owned(), command.join(" ")));
-    facts.push(("paged_in".to_owned(), paged));
     let ended = match &status {
         Ok(status) => status.to_string(),
         Err(error) => error.to_string(),
     };
-    facts.push(("ended".to_owned(), ended));
-    let answer = tell(arguments, true, facts)?;
+    end(arguments, &command.join(" "), &paged, &ended)?;
+    let _ = fs::remove_file(BEGUN);
     let status = status.map_err(|error| format!("{program}: {error}"))?;
+    // As a shell does it: a command that a signal ended is a failure too.
+    let code = status.code().and_then(|code| u8::try_from(code).ok());
+    Ok(ExitCode::from(code.unwrap_or(1)))
+}
+
+/// Brings the root into memory and tells the server that a run begins. Says what was done.
+fn begin(arguments: &BootArguments) -> Result<String, String> {
+    let start = Instant::now();
+    let paged = page_in(arguments.root).map_err(|error| format!("reading the root: {error}"))?;
+    println!("netbootd: {paged} ({:.1} s)", start.elapsed().as_secs_f32());
+    fs::write(BEGUN, &paged).map_err(|error| format!("{BEGUN}: {error}"))?;
+    tell(arguments, false, Vec::new())?;
+    Ok(paged)
+}
+
+/// Tells the server that the run has ended, and writes its record down.
+fn end(arguments: &BootArguments, command: &str, paged: &str, ended: &str) -> Result<(), String> {
+    let mut facts = machine::facts(Path::new("/"), arguments.mac);
+    facts.push(("command".to_owned(), command.to_owned()));
+    facts.push(("paged_in".to_owned(), paged.to_owned()));
+    facts.push(("ended".to_owned(), ended.to_owned()));
+    let answer = tell(arguments, true, facts)?;
     let (verdict, rest) = answer.split_once('\n').unwrap_or_default();
     let (record, signature) = rest
         .find(SIGNATURE)
@@ -50,7 +78,7 @@ pub(crate) fn run(arguments: &BootArguments, command: &[String]) -> Result<ExitS
         "netbootd: the record is {}, its signature {0}.sig",
         file.display()
     );
-    Ok(status)
+    Ok(())
 }
 
 fn tell(

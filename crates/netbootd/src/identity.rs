@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 
 use anyhow::Context;
-use boot::{Authority, HostIdentity, HostKey, NotSigned, Ticket, known_hosts};
+use boot::{Authority, HostIdentity, HostKey, NotSigned, RootTask, Ticket, known_hosts};
 use model::{BootChoice, ClientRequest, Home, MacAddr, Stage};
 use serde::{Deserialize, Serialize};
 use tracing::{error, info, warn};
@@ -251,11 +251,14 @@ pub fn hosts(daemon: &Daemon, leased: &HashMap<Ipv4Addr, MacAddr>) -> Vec<HostId
 pub struct ApplyOrder {
     /// The machine: name, MAC or IP address.
     pub client: String,
-    /// The public key that shall bring it its overlay.
+    /// The public key that shall have its root do the task.
     pub key: String,
+    /// What it is to do.
+    #[serde(default)]
+    pub task: RootTask,
 }
 
-/// What it takes to bring a machine its overlay by ssh.
+/// What it takes to have a machine's root do a task by ssh.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Applied {
     /// The machine.
@@ -270,7 +273,7 @@ pub struct Applied {
     pub known_hosts: String,
 }
 
-/// Signs a key that may bring a machine its overlay; the answer's JSON, or why not.
+/// Signs a key that may have a machine's root do a task; the answer's JSON, or why not.
 pub fn apply(daemon: &Daemon, shared: &Shared, body: &[u8]) -> Result<Vec<u8>, String> {
     let order: ApplyOrder = orders::parse(body)?;
     let client = find::client(daemon, shared, &order.client)?;
@@ -285,7 +288,9 @@ pub fn apply(daemon: &Daemon, shared: &Shared, body: &[u8]) -> Result<Vec<u8>, S
     let key = HostKey::parse(&order.key).map_err(|error| error.to_string())?;
     let mut nonce = [0; 32];
     getrandom::fill(&mut nonce).map_err(|error| error.to_string())?;
-    let signed = daemon.authority.certify_apply(&key, nonce, unix_seconds());
+    let signed = daemon
+        .authority
+        .certify_task(&order.task, &key, nonce, unix_seconds());
     let applied = Applied {
         client,
         hostname,
@@ -293,8 +298,12 @@ pub fn apply(daemon: &Daemon, shared: &Shared, body: &[u8]) -> Result<Vec<u8>, S
         certificate: signed.map_err(|error| error.to_string())? + "\n",
         known_hosts: known_hosts_line(daemon),
     };
-    info!(%client, hostname = applied.hostname, "signed a key that brings it its overlay");
-    daemon.note(client, "ssh", "its overlay is brought anew, as it runs");
+    let task = match &order.task {
+        RootTask::Apply => "its overlay is brought anew, as it runs".to_owned(),
+        RootTask::Quiet(words) => format!("a run is measured: {}", words.join(" ")),
+    };
+    info!(%client, hostname = applied.hostname, "signed a key of root's: {task}");
+    daemon.note(client, "ssh", &task);
     serde_json::to_vec(&applied).map_err(|error| error.to_string())
 }
 

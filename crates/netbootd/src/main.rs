@@ -39,7 +39,7 @@ use clap::Parser;
 
 fn main() -> std::process::ExitCode {
     match cli::Cli::parse().run() {
-        Ok(()) => std::process::ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("netbootd: {}", told(&error));
             std::process::ExitCode::from(2)

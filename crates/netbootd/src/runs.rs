@@ -18,6 +18,8 @@ use crate::orders::{done, parse};
 use crate::services::dhcp::Shared;
 use crate::{find, identity};
 
+/// The records' folder in the state folder.
+const FOLDER: &str = "runs";
 /// Runs that go on at once, and records that are kept: the newest.
 const MAX_RUNS: usize = 1024;
 const MAX_RECORDS: usize = 4096;
@@ -62,7 +64,7 @@ impl Runs {
     /// The runs whose records are in this state folder.
     pub fn new(state_dir: &Path) -> Self {
         Self {
-            folder: state_dir.join("runs"),
+            folder: state_dir.join(FOLDER),
             begun: Mutex::default(),
         }
     }
@@ -92,8 +94,7 @@ impl Runs {
     /// Writes a record down, and lets the oldest go when there are too many.
     fn keep(&self, record: &RunRecord, text: &str, signature: &str) -> io::Result<()> {
         fs::create_dir_all(&self.folder)?;
-        let name = format!("{}-{}.json", record.began, record.client.hyphenated());
-        let path = self.folder.join(name);
+        let path = self.folder.join(file_name(record));
         store::file::replace_with_mode(
             &path.with_extension("json.sig"),
             signature.as_bytes(),
@@ -127,6 +128,15 @@ impl Runs {
         };
         self.files().iter().filter_map(read).collect()
     }
+}
+
+/// Where a record is kept in this state folder.
+pub fn record_file(state_dir: &Path, record: &RunRecord) -> PathBuf {
+    state_dir.join(FOLDER).join(file_name(record))
+}
+
+fn file_name(record: &RunRecord) -> String {
+    format!("{}-{}.json", record.began, record.client.hyphenated())
 }
 
 /// The runs that go on. One whose machine has begun to boot again since has ended, whatever became of it.

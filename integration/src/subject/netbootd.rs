@@ -61,7 +61,9 @@ pub fn config_file(lab: &Lab) -> PathBuf {
 
 /// What `netbootd …` does beside the lab's daemon, whatever becomes of it.
 pub fn tried(lab: &Lab, words: &[&str]) -> Result<Ran> {
-    ran(command(lab, words)?.arg("--config").arg(config_file(lab)))
+    // In front: what stands behind a command for a machine is that command's.
+    let mut command = command(lab, &["--config"])?;
+    ran(command.arg(config_file(lab)).args(words))
 }
 
 /// What `netbootd …` prints beside the lab's daemon; it must go well.

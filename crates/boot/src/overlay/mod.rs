@@ -134,7 +134,7 @@ pub fn render(context: &OverlayContext<'_>) -> Vec<OverlayEntry> {
     login::files(&mut entries, context);
     entries.file(
         &login::keys_file("root"),
-        Authority::apply_line(context.authority),
+        Authority::task_lines(context.authority),
     );
     let accounts = accounts::users(&mut entries, context);
     for file in &context.files {

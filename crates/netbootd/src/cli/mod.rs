@@ -8,12 +8,15 @@ mod image;
 mod import;
 mod leases;
 mod next;
+mod quiet;
+mod root;
 mod runs;
 mod ssh;
 mod status;
 mod why;
 
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -63,6 +66,8 @@ enum Command {
     Runs(runs::RunsCommand),
     /// Says that a machine boots once more what a measured run was made with
     BootAgain(runs::BootAgainCommand),
+    /// Measures a run on a machine
+    Quiet(quiet::QuietCommand),
     /// Brings users, groups, keys and overlay files to machines that run
     Apply(apply::ApplyCommand),
     /// Shows the DHCP leases
@@ -76,11 +81,11 @@ enum Command {
 }
 
 impl Cli {
-    /// Does what was asked.
-    pub fn run(self) -> anyhow::Result<()> {
+    /// Does what was asked. The code is that of the command on the client, where one was run.
+    pub fn run(self) -> anyhow::Result<ExitCode> {
         // It makes a configuration; one that is there does not matter.
         if let Some(Command::ImportLtsp(command)) = &self.command {
-            return import::run(command);
+            return import::run(command).map(|()| ExitCode::SUCCESS);
         }
         let file = match &self.config {
             Some(file) => Some(file.clone()),
@@ -101,7 +106,10 @@ impl Cli {
                 anyhow::bail!("the configuration{} has errors", of(file.as_deref()));
             }
         };
-        match command {
+        let done = match command {
+            Command::Quiet(command) => {
+                return quiet::run(&command, &loaded.config).map(ExitCode::from);
+            }
             Command::Serve => {
                 need_interfaces(&loaded)?;
                 crate::run::run(loaded)
@@ -120,7 +128,8 @@ impl Cli {
             Command::Why(command) => why::run(&command, &loaded.config.control_socket),
             Command::Ssh(command) => ssh::run(&command, &loaded.config.control_socket),
             Command::ImportLtsp(command) => import::run(&command),
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     }
 }
 
