@@ -114,8 +114,7 @@ impl<'a> People<'a> {
         let Some(mut sshd) = self.sshd.take() else {
             return Ok(());
         };
-        let children = format!("/proc/{0}/task/{0}/children", sshd.id());
-        let sessions = std::fs::read_to_string(children)?;
+        let sessions = sessions(&sshd)?;
         sshd.stop(Duration::from_secs(5))?;
         for session in sessions.split_whitespace() {
             // Some have ended with it.
@@ -128,6 +127,14 @@ impl<'a> People<'a> {
         Ok(())
     }
 
+    /// Waits until nobody has a connection any more.
+    pub fn until_nobody_is_connected(&self, limit: Duration) -> Result<()> {
+        until(limit, "the last session to end on the server", || {
+            let sessions = self.sshd.as_ref().map(sessions).transpose()?;
+            Ok(sessions.is_none_or(|them| them.is_empty()).then_some(()))
+        })
+    }
+
     /// Waits until a command on the server prints `text`.
     pub fn until_prints(&self, words: &[&str], text: &str, limit: Duration) -> Result<()> {
         let what = format!("{words:?} on the server to print {text:?}");
@@ -137,4 +144,10 @@ impl<'a> People<'a> {
             Ok(said.contains(text).then_some(()))
         })
     }
+}
+
+/// The processes of an ssh server's connections.
+fn sessions(sshd: &Process) -> Result<String> {
+    let children = format!("/proc/{0}/task/{0}/children", sshd.id());
+    Ok(std::fs::read_to_string(children)?.trim().to_owned())
 }

@@ -1,11 +1,14 @@
 //! The server's own people log in to its clients: with the password that the server knows, to the home
 //! that the server has.
 
+use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use integration::subject::netbootd::asked;
+use integration::subject::netbootd::{asked, overlay_dir, tried};
+use integration::subject::peer::ganesha;
 use integration::{
     Card, Firmware, Lab, Machine, People, Person, Server, Setup, in_lab, ran, roots, succeed, until,
 };
@@ -40,21 +43,14 @@ impl<'a> Room<'a> {
             full.folder.display()
         );
         let mut people = People::new(lab, &full, &[("alice", ALICE, PASSWORD)])?;
-        let config = format!("[clients.{:?}]\nhostname = \"pc01\"\n{lines}", plug.1);
-        let setup = Setup {
-            image: Some(&full),
-            kernel_arguments: "quiet",
-            user: Some(("bob", &public)),
-            config: &config,
-            ..Setup::default()
-        };
-        let server = Server::netbootd(lab, &setup)?;
+        let config = config(&plug.1, lines);
+        let server = Server::netbootd(lab, &setup(&full, &public, &config))?;
         if lines.contains("machine") {
             asked(lab, &["ssh", "server-setup", "--install"])?;
         }
         people.start_sshd(&lab.folder().join("sshd.log"))?;
         let known_hosts = lab.folder().join("ssh_known_hosts");
-        std::fs::write(&known_hosts, asked(lab, &["ssh", "known-hosts"])?)?;
+        fs::write(&known_hosts, asked(lab, &["ssh", "known-hosts"])?)?;
         let mut machine = Machine::plugged_in(lab, Firmware::Bios, Card::Virtio, 1024, plug)?;
         machine.until_says(&["login:"], LIMIT)?;
         Ok(Self {
@@ -64,6 +60,27 @@ impl<'a> Room<'a> {
             machine,
             known_hosts,
         })
+    }
+
+    /// Begins the server anew with these lines, and brings the machine what they say.
+    fn configured_anew(self, lab: &Lab, lines: &str) -> Result<Self> {
+        let (full, public) = (roots::full()?, self.person.public_key()?);
+        let config = config(self.machine.mac(), lines);
+        let setup = setup(&full, &public, &config);
+        let server = self.server.kill_and_start_again(lab, &setup)?;
+        eprintln!("{}", asked(lab, &["apply", "pc01"])?);
+        Ok(Self { server, ..self })
+    }
+
+    /// Switches the machine off as its root does, and returns how long it took.
+    fn goes_off(&mut self, lab: &Lab) -> Result<Duration> {
+        // The connection may go before the machine does.
+        let order = tried(lab, &["quiet", "pc01", "systemctl", "poweroff"])?;
+        eprintln!("{}", order.everything());
+        let start = Instant::now();
+        // What does not end is killed after 90 s (systemd's default).
+        self.machine.until_off(Duration::from_secs(80))?;
+        Ok(start.elapsed())
     }
 
     /// What bob is told on the machine.
@@ -101,6 +118,20 @@ impl<'a> Room<'a> {
             let said = self.bob("findmnt -n -o FSTYPE -T /home/alice")?;
             Ok((said.trim() == kind).then_some(()))
         })
+    }
+}
+
+fn config(mac: &str, lines: &str) -> String {
+    format!("[clients.{mac:?}]\nhostname = \"pc01\"\n{lines}")
+}
+
+fn setup<'a>(full: &'a roots::Root, public: &'a str, config: &'a str) -> Setup<'a> {
+    Setup {
+        image: Some(full),
+        kernel_arguments: "quiet",
+        user: Some(("bob", public)),
+        config,
+        ..Setup::default()
     }
 }
 
@@ -184,6 +215,61 @@ fn people_log_in_with_the_servers_password_to_the_servers_home() {
             "login by ssh with a key, no home: {:.1} s",
             start.elapsed().as_secs_f32()
         );
+
+        // The machine goes down while she works: her home is given back, and nothing waits for it.
+        room.console("alice\n", "Password:")?;
+        room.console(&format!("{PASSWORD}\n"), "alice@pc01:~$")?;
+        room.console("cd ~ && echo here $((40+3))\n", "here 43")?;
+        let took = room.goes_off(lab)?.as_secs_f32();
+        eprintln!("off after {took:.1} s, with a home mounted by sshfs");
+        room.people
+            .until_nobody_is_connected(Duration::from_secs(5))?;
+        room.server.must_run()
+    });
+}
+
+#[test]
+fn homes_stay_in_the_machines_memory_or_come_over_nfs() {
+    in_lab(|lab| {
+        // What an image with nfs-common has more.
+        let programs = overlay_dir(lab).join("all/usr/sbin");
+        fs::create_dir_all(&programs)?;
+        fs::copy("/sbin/mount.nfs", programs.join("mount.nfs"))?;
+        let nas = lab.client()?;
+        nas.set_address("192.168.67.6".parse()?)?;
+        let (homes, logs) = (lab.folder().join("homes"), lab.folder().join("nas"));
+        fs::create_dir_all(homes.join("alice"))?;
+        fs::create_dir_all(&logs)?;
+        fs::write(homes.join("alice/note"), "old\n")?;
+        for path in [homes.join("alice"), homes.join("alice/note")] {
+            chown(path, Some(ALICE), Some(ALICE))?;
+        }
+        let _ganesha = ganesha::start_homes(&nas, &logs, &homes)?;
+
+        let login = "[login]\nusers = [\"alice\"]\n";
+        let room = Room::new(lab, &format!("{login}home = \"tmpfs\"\n"))?;
+        let words = "pwd; echo mine > note; cat note; stat -c %u .; findmnt -n -o FSTYPE -T .";
+        let said = room.alice(PASSWORD, words)?;
+        let want = format!("/home/alice\nmine\n{ALICE}\noverlay\n");
+        ensure!(said.as_deref() == Ok(&*want), "in memory: {said:?}");
+        let seen = room.people.run(&["ls", "/home/alice"])?;
+        ensure!(seen.trim().is_empty(), "on the server: {seen}");
+
+        let lines = format!("{login}home = \"nfs\"\nnfs = \"192.168.67.6:/homes\"\n");
+        let mut room = room.configured_anew(lab, &lines)?;
+        let words = "pwd; echo new >> note; cat note; id -u; findmnt -n -o FSTYPE -T . | tail -1";
+        let start = Instant::now();
+        let said = room.alice(PASSWORD, words)?;
+        eprintln!(
+            "login by ssh, home over NFS: {:.1} s",
+            start.elapsed().as_secs_f32()
+        );
+        let want = format!("/home/alice\nold\nnew\n{ALICE}\nnfs4\n");
+        ensure!(said.as_deref() == Ok(&*want), "over NFS: {said:?}");
+        let note = homes.join("alice/note");
+        ensure!(fs::read_to_string(&note)? == "old\nnew\n" && fs::metadata(note)?.uid() == ALICE);
+        let took = room.goes_off(lab)?.as_secs_f32();
+        eprintln!("off after {took:.1} s, with a home mounted over NFS");
         room.server.must_run()
     });
 }

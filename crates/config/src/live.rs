@@ -102,6 +102,48 @@ impl Loaded {
             .collect()
     }
 
+    /// People that the configuration names and clients cannot have. `why_not` says why of an account of the server, or
+    /// with `@` in front of a group; `has` whether an account is one of those that `login.users` names.
+    pub fn check_people(
+        &self,
+        why_not: impl Fn(&str) -> Option<String>,
+        has: impl Fn(&str) -> bool,
+    ) -> Vec<Diagnostic> {
+        let config = &self.config;
+        let login = KeyPath::new(["login", "users"]);
+        let people = config.login.users.iter().enumerate();
+        let wanted =
+            people.filter_map(|(index, name)| Some((login.clone(), index, why_not(name)?)));
+        let clients = config.clients.iter();
+        let clients = clients.map(|(mac, client)| (self.client(*mac), &client.settings));
+        let groups = config.groups.iter();
+        let groups = groups.map(|group| (self.group(&group.name), &group.settings));
+        let known =
+            |name: &String| config.users.contains_key(name) || config.login.users.contains(name);
+        let chosen = clients.chain(groups).flat_map(|(table, settings)| {
+            let at = table.child("users");
+            let names = settings.users.iter().flatten().enumerate();
+            names
+                .filter(|(_, name)| !known(name) && !has(name))
+                .map(|(index, name)| {
+                    let what = format!("nobody that clients can have is called `{name}`");
+                    (at.clone(), index, what)
+                })
+                .collect::<Vec<_>>()
+        });
+        let fault = |what| {
+            let why = "nobody of this name can log in to the clients";
+            let help = "write names that /etc/passwd and /etc/group of this machine have";
+            Fault::new(Code::UnknownName, what, why)
+                .warning()
+                .help(help)
+        };
+        wanted
+            .chain(chosen)
+            .map(|(path, index, what)| self.point(fault(what), &path, Part::Item(index)))
+            .collect()
+    }
+
     fn check_interface(
         &self,
         wanted: &Interface,

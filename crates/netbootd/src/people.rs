@@ -6,7 +6,7 @@ use std::path::Path;
 use std::{fs, io};
 
 use boot::overlay::{Login, People, User};
-use config::Config;
+use config::{Config, Diagnostic, Loaded};
 use model::Home;
 
 use crate::daemon::Daemon;
@@ -122,13 +122,39 @@ pub fn with_machine_homes(config: &Config) -> Vec<String> {
     accounts.map(|account| account.name).collect()
 }
 
+/// The people that the configuration names and this machine does not have, each with its line.
+pub fn check(loaded: &Loaded) -> Vec<Diagnostic> {
+    let text = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    check_in(loaded, &text("/etc/passwd"), &text("/etc/group"))
+}
+
+fn check_in(loaded: &Loaded, passwd: &str, group: &str) -> Vec<Diagnostic> {
+    let all = People::choose(passwd, group, &loaded.config.login.users);
+    let why_not = |wish: &str| {
+        let problems = People::choose(passwd, group, &[wish.to_owned()]).problems;
+        (!problems.is_empty()).then(|| problems.join("; "))
+    };
+    let has = |name: &str| all.accounts.iter().any(|account| account.name == name);
+    loaded.check_people(why_not, has)
+}
+
+/// Whether the kernel of this version can have file systems in programs (fuse), as sshfs is one. `has` says
+/// whether the image has the file of this path; `builtin` is its list of what the kernel has without a module.
+pub fn has_fuse(version: &str, builtin: &str, has: impl Fn(&str) -> bool) -> bool {
+    let module = "kernel/fs/fuse/fuse.ko";
+    builtin.lines().any(|line| line.trim() == module)
+        || ["", ".xz", ".zst", ".gz"]
+            .iter()
+            .any(|end| has(&format!("lib/modules/{version}/{module}{end}")))
+}
+
 /// What an image lacks for the server's people to log in and to have their homes. `has` says whether it has
-/// the file of this path, without a leading slash.
-pub fn lacks(config: &Config, has: impl Fn(&str) -> bool) -> Vec<String> {
+/// the file of this path, without a leading slash; `fuse` is [`has_fuse`] of its kernel.
+pub fn lacks(config: &Config, fuse: bool, has: impl Fn(&str) -> bool) -> Vec<String> {
     let homes = homes(config);
     let used = |home: Home| homes.contains(&home);
     let sshfs = used(Home::Sshfs) || used(Home::Machine);
-    [
+    let lacking = [
         (
             !homes.is_empty(),
             "usr/bin/ssh",
@@ -144,11 +170,17 @@ pub fn lacks(config: &Config, has: impl Fn(&str) -> bool) -> Vec<String> {
             "sbin/mount.nfs",
             "homes cannot be mounted (package nfs-common or nfs-utils)",
         ),
-    ]
-    .into_iter()
-    .filter(|(wanted, path, _)| *wanted && !has(path))
-    .map(|(_, path, so)| format!("it has no /{path}: {so}"))
-    .collect()
+    ];
+    let lacking = lacking
+        .into_iter()
+        .filter(|(wanted, path, _)| *wanted && !has(path));
+    let mut said: Vec<String> = lacking
+        .map(|(_, path, so)| format!("it has no /{path}: {so}"))
+        .collect();
+    if sshfs && !fuse {
+        said.push("its kernel has no module fuse: homes cannot be mounted by sshfs".to_owned());
+    }
+    said
 }
 
 /// The lines of `ssh_host_*_key.pub`, without their comments.
@@ -187,7 +219,7 @@ mod tests {
 
     #[test]
     fn an_image_that_cannot_mount_homes_is_told_of() {
-        let lacking = |text: &str| lacks(&config(text), |path| path == "usr/bin/ssh");
+        let lacking = |text: &str| lacks(&config(text), true, |path| path == "usr/bin/ssh");
         assert!(lacking("").is_empty());
         let login = "[login]\nusers = [\"alice\"]\nhome = \"tmpfs\"\n";
         assert!(lacking(login).is_empty());
@@ -197,6 +229,42 @@ mod tests {
             said.len() == 2 && said[0].contains("/usr/bin/sshfs"),
             "{said:?}"
         );
+    }
+
+    #[test]
+    fn sshfs_needs_fuse_in_the_kernel() {
+        let login = config("[login]\nusers = [\"alice\"]\n");
+        let said = lacks(&login, false, |_| true);
+        assert!(
+            said.len() == 1 && said[0].contains("no module fuse"),
+            "{said:?}"
+        );
+        assert!(lacks(&login, true, |_| true).is_empty());
+        let packed = |path: &str| path == "lib/modules/6.1.0-1/kernel/fs/fuse/fuse.ko.xz";
+        assert!(has_fuse("6.1.0-1", "", packed) && !has_fuse("6.1.0-2", "", packed));
+        assert!(has_fuse(
+            "6",
+            "kernel/fs/a.ko\nkernel/fs/fuse/fuse.ko\n",
+            |_| false
+        ));
+    }
+
+    #[test]
+    fn a_misspelt_name_is_told_with_its_line() {
+        let text = "[login]\nusers = [\"alice\", \"alcie\", \"@staff\", \"@stuff\"]\n\
+                    [users.bob]\n[groups.a]\nmembers = [\"*\"]\nusers = [\"alice\", \"bob\", \"carl\"]\n";
+        let loaded = config::load_text("lab.toml", text, &config::LoadOptions::default());
+        let loaded = loaded.unwrap_or_else(|errors| panic!("{errors}"));
+        let passwd = "alice:x:1001:1001::/home/alice:/bin/sh\n";
+        let said = check_in(&loaded, passwd, "staff:x:50:alice\n");
+        let places: Vec<(usize, usize)> = said.iter().map(|it| (it.line, it.column)).collect();
+        assert_eq!(places, [(2, 19), (2, 38), (6, 26)], "{said:#?}");
+        assert!(
+            said[0].what.contains("no account `alcie`"),
+            "{}",
+            said[0].what
+        );
+        assert!(said[2].what.contains("`carl`"), "{}", said[2].what);
     }
 
     #[test]

@@ -64,6 +64,9 @@ pub fn run(loaded: &Loaded, file: Option<&Path>) -> anyhow::Result<()> {
         .collect();
     let misfits = loaded.check_networks(&networks);
     misfits.iter().for_each(|misfit| eprintln!("{misfit}"));
+    for warning in crate::people::check(loaded) {
+        eprintln!("{warning}");
+    }
     loaders(loaded);
     images(loaded);
     exports(loaded);

@@ -61,6 +61,9 @@ pub fn run(command: &ClientCommand, loaded: &Loaded) -> anyhow::Result<()> {
     if !command.explain {
         return Ok(());
     }
+    for warning in crate::people::check(loaded) {
+        eprintln!("{warning}");
+    }
     println!("\nsettings, the lowest rank first:");
     settings(loaded, &layers, client);
     let runs = match &plan {

@@ -118,7 +118,7 @@ pub fn exists(archive: &Archive, path: &str) -> bool {
 }
 
 /// A text file of the image; empty if there is none. Account files are small: 1 MiB is refused.
-fn text_of(generation: &Generation, path: &str) -> anyhow::Result<String> {
+pub fn text_of(generation: &Generation, path: &str) -> anyhow::Result<String> {
     let archive = &generation.root.archive;
     let read = || -> Result<String, squashfs::Error> {
         let Some(inode) = archive.resolve(path.as_bytes(), true)? else {

@@ -18,24 +18,34 @@ pub const MOUNT_PORT: u16 = 20048;
 /// and returns rpcbind and nfs-ganesha once they answer.
 pub fn start(lab: &Lab, root: &Root, image: &Path) -> Result<[Process; 2]> {
     let server = |program: &str| lab.command(program);
-    start_in(&server, lab.folder(), root, image)
+    start_in(&server, lab.folder(), &text(root, image))
 }
 
 /// The same beside the server, on a machine of its own, for comparison with it; `folder` is for logs.
 pub fn start_beside(client: &Client, folder: &Path, root: &Root) -> Result<[Process; 2]> {
-    start_in(
-        &|program| client.command(program),
-        folder,
-        root,
-        &root.folder,
-    )
+    let command = |program: &str| client.command(program);
+    start_in(&command, folder, &text(root, &root.folder))
+}
+
+/// A server of homes on a machine of its own: `/homes` is this folder, to be written to, over NFSv4 too.
+pub fn start_homes(client: &Client, folder: &Path, homes: &Path) -> Result<[Process; 2]> {
+    let text = format!(
+        "NFS_CORE_PARAM {{ MNT_Port = {MOUNT_PORT}; Protocols = 3, 4; Enable_NLM = false; Enable_RQUOTA = false;\n\
+         \x20   Plugins_Dir = /usr/lib/x86_64-linux-gnu/ganesha; }}\n\
+         NFSV4 {{ Graceless = true; Only_Numeric_Owners = true; RecoveryBackend = fs; RecoveryRoot = /run/ganesha; }}\n\
+         EXPORT {{ Export_Id = 1; Path = {}; Pseudo = /homes; Access_Type = RW; Squash = No_Root_Squash;\n\
+         \x20   Protocols = 3, 4; Transports = TCP; SecType = sys; PrivilegedPort = false; FSAL {{ Name = VFS; }} }}\n",
+        homes.display()
+    );
+    let command = |program: &str| client.command(program);
+    ran(command("mkdir")?.args(["-p", "/run/ganesha"]))?;
+    start_in(&command, folder, &text)
 }
 
 fn start_in(
     command: &dyn Fn(&str) -> Result<Command>,
     folder: &Path,
-    root: &Root,
-    image: &Path,
+    text: &str,
 ) -> Result<[Process; 2]> {
     let mut rpcbind = command("rpcbind")?;
     rpcbind.args(["-f", "-w"]);
@@ -47,7 +57,7 @@ fn start_in(
         Ok((answer.code == Some(0)).then_some(()))
     })?;
     let config = folder.join("ganesha.conf");
-    fs::write(&config, text(root, image))?;
+    fs::write(&config, text)?;
     let log = folder.join("ganesha.log");
     let mut ganesha = command("ganesha.nfsd")?;
     ganesha

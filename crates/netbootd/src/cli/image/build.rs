@@ -151,7 +151,10 @@ pub(super) fn run(build: Build, state_dir: &Path, config: &Config) -> anyhow::Re
     let (images, _) = Images::open(config)?;
     if let Some(made) = images.generation(&published.name, published.generation) {
         let has = |path: &str| overlay::exists(&made.root.archive, path);
-        for problem in people::lacks(config, has) {
+        let version = &manifest.kernel.version;
+        let builtin = overlay::text_of(made, &format!("lib/modules/{version}/modules.builtin"))?;
+        let fuse = people::has_fuse(version, &builtin, has);
+        for problem in people::lacks(config, fuse, has) {
             eprintln!("warning: {problem}");
         }
     }
