@@ -31,6 +31,10 @@ pub struct Note {
 impl Note {
     /// How the text of a note begins that must not be read over.
     pub const ALARM: &str = "ALARM";
+
+    pub(crate) fn is_alarm(&self) -> bool {
+        self.text.starts_with(Self::ALARM)
+    }
 }
 
 /// Notes kept of an attempt; the first ones tell most.

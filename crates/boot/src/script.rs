@@ -187,6 +187,7 @@ mod tests {
             read_ahead: 128,
             changes: model::Changes::default(),
             digest: None,
+            verity: None,
             token: "77".into(),
         }
     }

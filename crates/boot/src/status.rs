@@ -53,6 +53,9 @@ pub struct ClientStatus {
     pub steps: Vec<StepStatus>,
     /// In words, where and why the boot stopped; empty while all is well.
     pub verdict: String,
+    /// What must not be read over, a line each.
+    #[serde(default)]
+    pub alarms: Vec<String>,
 }
 
 /// A stage reached.
@@ -111,6 +114,12 @@ impl ClientStatus {
                 })
                 .collect(),
             verdict,
+            alarms: attempt
+                .notes
+                .iter()
+                .filter(|note| note.is_alarm())
+                .map(|note| note.text.clone())
+                .collect(),
         }
     }
 }

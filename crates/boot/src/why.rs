@@ -5,7 +5,7 @@ use std::fmt::Write;
 use model::{MacAddr, Stage};
 use serde::{Deserialize, Serialize};
 
-use crate::{Attempt, ClientStatus, Note, Outcome, Timelines};
+use crate::{Attempt, ClientStatus, Outcome, Timelines};
 
 /// A gap that is worth naming, in milliseconds.
 const WORTH_NAMING: u64 = 1000;
@@ -23,13 +23,6 @@ pub struct Event {
     pub stage: Option<Stage>,
     /// One line for people.
     pub detail: String,
-}
-
-impl Event {
-    /// Something that must not be read over.
-    fn is_alarm(&self) -> bool {
-        self.stage.is_none() && self.detail.starts_with(Note::ALARM)
-    }
 }
 
 /// The latest boot of one client, and what is known around it.
@@ -167,8 +160,8 @@ fn verdict(status: &ClientStatus, events: &[Event], longest: Option<usize>, now:
     if !status.verdict.is_empty() {
         let _ = write!(text, " {}.", capital(&status.verdict));
     }
-    for alarm in events.iter().filter(|event| event.is_alarm()) {
-        let _ = write!(text, " {}.", alarm.detail);
+    for alarm in &status.alarms {
+        let _ = write!(text, " {alarm}.");
     }
     if let Some(at) = longest
         && let Some(event) = events.get(at)

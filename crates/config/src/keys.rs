@@ -297,8 +297,9 @@ const SITE: &[Key] = &[
         "images.*.verity",
         Flag,
         Unset("true"),
-        "A build makes a hash tree of the image's root (dm-verity), by which each block of it can be checked. Unset: \
-         if the image's kernel can; true: a build whose kernel cannot fails.",
+        "Clients check every block that they read of the image (roots image and ram) by a hash tree that the build \
+         makes: a changed byte is a read error there and an alarm here. false: neither the next build nor the next \
+         boots. Unset: if the image's kernel can (dm-verity); true: a build whose kernel cannot fails.",
     ),
     key(
         "scrub.exclude",

@@ -28,7 +28,7 @@ pub mod source;
 pub mod squash;
 pub mod tar;
 pub mod tree;
-mod verity;
+pub mod verity;
 
 pub use build::{BuildError, BuildOptions, Preview, build, preview};
 

@@ -89,27 +89,80 @@ impl Tree {
     }
 }
 
-/// Bytes of superblock and tree over this many blocks of data.
-pub(crate) fn length(mut blocks: u64) -> u64 {
-    let mut all = 1;
+/// How many blocks each level has, the lowest first: none over a single block of data.
+fn levels(mut blocks: u64) -> Vec<u64> {
+    let mut levels = Vec::new();
     while blocks > 1 {
         blocks = blocks.div_ceil(FAN_OUT);
-        all += blocks;
+        levels.push(blocks);
     }
-    all * BLOCK as u64
+    levels
+}
+
+/// Bytes of superblock and tree over this many blocks of data.
+pub(crate) fn length(blocks: u64) -> u64 {
+    (1 + levels(blocks).iter().sum::<u64>()) * BLOCK as u64
 }
 
 /// Whether the tree in `file` has the top that it must have. What is below is judged by that.
 pub(crate) fn has_its_top(file: &File, verity: &Verity) -> io::Result<bool> {
     // Over a single block there is nothing but its own hash.
-    let at = match verity.blocks {
-        1 => 0,
-        _ => verity.tree_block(),
+    is_sound(
+        file,
+        verity,
+        match verity.blocks {
+            1 => 0,
+            _ => verity.tree_block(),
+        },
+    )
+}
+
+/// Whether a block of `file`, of its data or of its tree, is what it must be: its number is that in the file, as the
+/// kernel tells it. False also of one that nothing is known of. Reads a block of each level.
+///
+/// # Errors
+/// When the file cannot be read; that it is too short is no error.
+pub fn is_sound(file: &File, verity: &Verity, block: u64) -> io::Result<bool> {
+    let levels = levels(verity.blocks);
+    // Down to the block: the data below a block of the tree is found through it.
+    let mut begin = verity.tree_block();
+    let mut data = block;
+    for (height, count) in levels.iter().enumerate().rev() {
+        if (begin..begin + count).contains(&block) {
+            data = (block - begin) * FAN_OUT.pow(height as u32 + 1);
+        }
+        begin += count;
+    }
+    if data >= verity.blocks {
+        return Ok(false);
+    }
+    let mut expected = verity.root_hash;
+    let mut bytes = vec![0; BLOCK];
+    let mut begin = verity.tree_block();
+    for (height, count) in levels.iter().enumerate().rev() {
+        let below = data / FAN_OUT.pow(height as u32);
+        let at = begin + below / FAN_OUT;
+        if !read(file, at, &expected, &mut bytes)? {
+            return Ok(false);
+        }
+        if at == block {
+            return Ok(true);
+        }
+        let entry = (below % FAN_OUT) as usize * HASH;
+        expected.copy_from_slice(&bytes[entry..entry + HASH]);
+        begin += count;
+    }
+    read(file, data, &expected, &mut bytes)
+}
+
+/// Reads a block; whether it is the one with this hash.
+fn read(file: &File, block: u64, expected: &[u8; HASH], bytes: &mut [u8]) -> io::Result<bool> {
+    let Some(at) = block.checked_mul(BLOCK as u64) else {
+        return Ok(false);
     };
-    let mut top = vec![0; BLOCK];
-    match file.read_exact_at(&mut top, at * BLOCK as u64) {
+    match file.read_exact_at(bytes, at) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-        read => read.map(|()| Sha256::digest(&top)[..] == verity.root_hash),
+        read => read.map(|()| Sha256::digest(&*bytes)[..] == *expected),
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use model::{BootArguments, RootMode, Stage};
 use rustix::system::RebootCommand;
 
+use crate::damage::Watch;
 use crate::download::Download;
 use crate::host_key::{self, HostKey};
 use crate::modules::Modules;
@@ -68,8 +69,8 @@ fn with_modules<'scope>(
     line: &str,
 ) -> Result<Infallible, String> {
     // While the card's driver loads and its link comes up, the file systems load beside it.
-    let (mode, changes) = (arguments.root, arguments.changes);
-    let file_systems = scope.spawn(move || mount::load_modules(mode, changes, modules));
+    let asked = arguments.clone();
+    let file_systems = scope.spawn(move || mount::load_modules(&asked, modules));
     let card = network::find(arguments.mac, modules)?;
     arguments.network = Some(network::bring_up(&card, &arguments));
 
@@ -113,18 +114,26 @@ fn root_and_overlay(
 /// The read-only root, by whichever way the arguments name.
 fn mount_root(arguments: &BootArguments, reporter: &Reporter) -> Result<PathBuf, String> {
     let mut download = Download::of_image(arguments);
-    until_done(Stage::Mounted, reporter, || {
+    let watch = arguments.verity.map(|_| Watch::begin());
+    let root = until_done(Stage::Mounted, reporter, || {
         let image = match arguments.root {
             RootMode::Tree => return mount::nfs(arguments),
             RootMode::Image => mount::nfs(arguments)?.join("root.squashfs"),
             RootMode::Ram => download.run(arguments.http(), mount::image_file)?,
         };
-        mount::squashfs(&image, arguments.read_ahead).inspect_err(|_| {
+        mount::squashfs(&image, arguments).inspect_err(|_| {
             if arguments.root == RootMode::Image {
                 mount::forget("nfs");
             }
         })
-    })
+    })?;
+    // Without the watch damage is a read error and a line in this machine's log.
+    if let Some(Err(reason)) =
+        watch.map(|watch| watch.and_then(|watch| watch.leave_behind(arguments)))
+    {
+        say!("{reason}: the server is not told of damaged blocks");
+    }
+    Ok(root)
 }
 
 /// Everything between the mounted image and the switch.

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use model::BootArguments;
 
-use crate::{apply, ask, homes, lease, login, quiet, running};
+use crate::{apply, ask, damage, homes, lease, login, quiet, running};
 
 /// Below the new root, until it is `/`.
 const FOLDER: &str = "run/netbootd";
@@ -30,6 +30,7 @@ Usage: client running   tell the server that this machine has come up, what of i
        client apply     take the overlay on standard input in the place of the one before;
                         the server's `netbootd apply` runs it
        client status    show what this machine was booted from
+       client damage    tell the server of damaged blocks of the root; init runs it
        client login     check a password for PAM, and mount the home
        client logout N  unmount the home of the account with this number
        client quiet COMMAND…
@@ -104,6 +105,7 @@ pub(crate) fn run(words: &[String]) -> ExitCode {
             }
         }
         Some("running") => boot_arguments().map(|arguments| running::report(&arguments)),
+        Some("damage") => damage::tell(),
         Some("lease") => boot_arguments()
             .and_then(|arguments| lease::keep(&arguments))
             .map(|never| match never {}),

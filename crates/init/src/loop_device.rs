@@ -42,7 +42,7 @@ impl LoopDevice {
 }
 
 /// Opens a device node, which devtmpfs makes a moment after the driver is loaded.
-fn open_node(path: &Path, write: bool) -> io::Result<File> {
+pub(crate) fn open_node(path: &Path, write: bool) -> io::Result<File> {
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
         match OpenOptions::new().read(true).write(write).open(path) {

@@ -20,6 +20,7 @@ mod boot;
 mod client;
 mod console;
 mod cpio;
+mod damage;
 mod dhcp;
 mod download;
 mod homes;
@@ -45,6 +46,7 @@ mod switch_root;
 mod sys;
 mod uevent;
 mod unpack;
+mod verity;
 mod zram;
 
 use std::ffi::OsString;

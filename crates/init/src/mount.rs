@@ -15,6 +15,7 @@ use rustix::mount::MountFlags;
 use crate::loop_device::LoopDevice;
 use crate::modules::Modules;
 use crate::retry::Failure;
+use crate::verity::Checked;
 use crate::{console, say, zram};
 
 /// Where the initrd keeps what the root is made of. These mounts stay under the new root, out of
@@ -71,11 +72,17 @@ pub(crate) fn modules_for(mode: RootMode) -> &'static [&'static str] {
     }
 }
 
-/// Loads them. A missing one is only said: the mount that needs it fails with the better reason,
-/// and a kernel may have it under another name.
-pub(crate) fn load_modules(mode: RootMode, changes: Changes, modules: &Modules) {
-    let zram = changes.zram.then_some(&"zram");
-    for name in modules_for(mode).iter().chain(zram) {
+/// Loads them, and what else these arguments ask for. A missing one is only said: the mount that needs it fails with
+/// the better reason, and a kernel may have it under another name.
+pub(crate) fn load_modules(arguments: &BootArguments, modules: &Modules) {
+    let zram = arguments.changes.zram.then_some(&"zram");
+    let verity = arguments.verity.map(|_| {
+        // The processor's own; the kernel takes the quickest that is there.
+        modules.load_for_device("crypto-sha256");
+        &"dm_verity"
+    });
+    let wanted = modules_for(arguments.root).iter();
+    for name in wanted.chain(zram).chain(verity) {
         if let Err(error) = modules.load(name) {
             say!("{error}");
         }
@@ -146,8 +153,8 @@ fn nfs_failure(source: &str, error: Errno) -> Failure {
     }
 }
 
-/// Loop-mounts a squashfs image, with this read-ahead in KiB. Returns where.
-pub(crate) fn squashfs(image: &Path, read_ahead: u32) -> Result<PathBuf, Failure> {
+/// Loop-mounts the squashfs image, checked block by block if the arguments say by what. Returns where.
+pub(crate) fn squashfs(image: &Path, arguments: &BootArguments) -> Result<PathBuf, Failure> {
     let name = image.display();
     let device = LoopDevice::bind(image).map_err(|error| {
         let text = format!("binding {name} to a loop device: {error}");
@@ -158,16 +165,29 @@ pub(crate) fn squashfs(image: &Path, read_ahead: u32) -> Result<PathBuf, Failure
             _ => Failure::Passing(text),
         }
     })?;
+    let verity = arguments.verity.as_ref();
+    let checked = verity.map(|verity| Checked::over(&device.path, verity));
+    let checked = checked.transpose().map_err(|error| {
+        Failure::Refused(format!(
+            "checking {name} by its hash tree: {error}. Either the file is not the one that was published, or the kernel has no dm-verity: `verity = false` for the image does without"
+        ))
+    })?;
     let target =
         part("image").map_err(|error| Failure::Final(format!("making {PARTS}/image: {error}")))?;
     let flags = MountFlags::RDONLY | MountFlags::NODEV;
-    match mount(&device.path, &target, "squashfs", flags, "") {
+    let source = checked.as_ref().map_or(&device.path, |device| &device.path);
+    match mount(source, &target, "squashfs", flags, "") {
         Ok(()) => {
-            set_read_ahead(&target, read_ahead);
+            set_read_ahead(&target, arguments.read_ahead);
             Ok(target)
         }
         Err(error @ Errno::NODEV) => Err(Failure::Final(format!(
             "mounting {name}: {error}. The kernel has no squashfs: rebuild the image with that module"
+        ))),
+        Err(error @ Errno::IO) if checked.is_some() => Err(Failure::Refused(format!(
+            "mounting {name}: {error}. A block of it does not match its hash: on the server, `netbootd image verify {}@{}` says whether it is damaged there or on the way",
+            arguments.image,
+            arguments.generation.short()
         ))),
         Err(error) => Err(Failure::Refused(format!(
             "mounting {name} as squashfs: {error}. The file is damaged, or compressed in a way that this kernel cannot read"

@@ -1,4 +1,5 @@
-//! The system calls that rustix has no safe function for: the loop driver's ioctls, and swapon.
+//! The system calls that rustix has no safe function for: ioctls of the loop driver and of the device mapper, and
+//! swapon.
 //!
 //! This is the only file of the crate with unsafe code.
 #![allow(unsafe_code)]
@@ -108,6 +109,28 @@ pub(crate) fn loop_configure(device: &File, backing: &File) -> Result<()> {
     }
 }
 
+/// Bytes of `struct dm_ioctl` of `<linux/dm-ioctl.h>`, with which each message begins.
+pub(crate) const DM_HEADER: usize = 312;
+
+/// Sends a command to the device mapper; `control` is `/dev/mapper/control`. The header says how long the message is;
+/// this fills that in. The kernel's answer takes the place of the message.
+pub(crate) fn device_mapper<const OPCODE: Opcode>(
+    control: &File,
+    message: &mut [u8],
+) -> Result<()> {
+    const SIZE: std::ops::Range<usize> = 12..16;
+    let size = u32::try_from(message.len()).map_err(|_| rustix::io::Errno::INVAL)?;
+    if message.len() < DM_HEADER {
+        return Err(rustix::io::Errno::INVAL);
+    }
+    message[SIZE].copy_from_slice(&size.to_ne_bytes());
+    // SAFETY: all commands of the device mapper read a `struct dm_ioctl`, of which there is enough (checked above),
+    // and read and write as many bytes as its `data_size` says, which is the length of `message`, written just now.
+    // It is borrowed for the call, and bytes have no alignment or invalid values. On a file that is not the device
+    // mapper's the kernel answers ENOTTY.
+    unsafe { ioctl(control, Message::<OPCODE>(message)) }
+}
+
 const _: () = assert!(size_of::<LoopInfo64>() == 232 && size_of::<LoopConfig>() == 304);
 
 fn fd_word(fd: RawFd) -> u32 {
@@ -151,6 +174,27 @@ unsafe impl<const OPCODE: Opcode, T> Ioctl for Pointer<'_, OPCODE, T> {
 
     fn as_ptr(&mut self) -> *mut c_void {
         std::ptr::from_ref(self.0).cast_mut().cast()
+    }
+
+    unsafe fn output_from_ptr(_: IoctlOutput, _: *mut c_void) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// An ioctl whose argument is bytes that the kernel reads and writes.
+struct Message<'a, const OPCODE: Opcode>(&'a mut [u8]);
+
+// SAFETY: the pointer comes from a live, exclusive reference to as many bytes as the kernel is told of in them.
+unsafe impl<const OPCODE: Opcode> Ioctl for Message<'_, OPCODE> {
+    type Output = ();
+    const IS_MUTATING: bool = true;
+
+    fn opcode(&self) -> Opcode {
+        OPCODE
+    }
+
+    fn as_ptr(&mut self) -> *mut c_void {
+        self.0.as_mut_ptr().cast()
     }
 
     unsafe fn output_from_ptr(_: IoctlOutput, _: *mut c_void) -> Result<()> {

@@ -81,7 +81,8 @@ impl Devices {
     }
 }
 
-fn open() -> rustix::io::Result<OwnedFd> {
+/// A socket on which the kernel tells its events.
+pub(crate) fn open() -> rustix::io::Result<OwnedFd> {
     let socket = rustix::net::socket_with(
         AddressFamily::NETLINK,
         SocketType::DGRAM,

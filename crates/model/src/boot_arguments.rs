@@ -5,7 +5,7 @@
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use crate::{Changes, FileDigest, GenerationId, ImageName, MacAddr};
+use crate::{Changes, FileDigest, GenerationId, ImageName, MacAddr, Verity};
 
 /// How a client gets its root file system. All three come from the same image generation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -80,6 +80,8 @@ pub struct BootArguments {
     pub changes: Changes,
     /// `digest` of the image file, for the client that fetches it whole.
     pub digest: Option<FileDigest>,
+    /// `verity`: what the blocks of the image file must hash to, for the client that checks them.
+    pub verity: Option<Verity>,
     /// `token`: proves to the server that a request belongs to this attempt; hexadecimal.
     pub token: String,
 }
@@ -165,6 +167,9 @@ impl BootArguments {
         if let Some(digest) = &self.digest {
             words.push_str(&format!(" netbootd.digest={digest}"));
         }
+        if let Some(verity) = &self.verity {
+            words.push_str(&format!(" netbootd.verity={verity}"));
+        }
         words
     }
 
@@ -219,6 +224,9 @@ impl BootArguments {
             digest: value("digest")
                 .map(|text| parsed("digest", text))
                 .transpose()?,
+            verity: value("verity")
+                .map(|text| parsed("verity", text))
+                .transpose()?,
             token: required("token")?.to_owned(),
         })
     }
@@ -260,6 +268,10 @@ mod tests {
                 piece: 1 << 20,
                 sha256: [9; 32],
             }),
+            verity: Some(Verity {
+                blocks: 53_700,
+                root_hash: [0xa5; 32],
+            }),
             token: "0123abcd".into(),
         }
     }
@@ -274,6 +286,27 @@ mod tests {
             let line = format!("console=ttyS0 {} quiet", arguments.render());
             assert_eq!(BootArguments::parse(&line), Ok(arguments));
         }
+    }
+
+    #[test]
+    fn the_words_are_those_that_inits_of_earlier_generations_read() {
+        let words = format!(
+            "netbootd.server=192.168.67.1 netbootd.http=8067 netbootd.nfs=2049 \
+             netbootd.mac=52:54:00:00:00:01 netbootd.ip=192.168.67.20 netbootd.mask=255.255.255.0 \
+             netbootd.gw= netbootd.dns=192.168.67.1 netbootd.image=demo netbootd.generation={} \
+             netbootd.root=tree netbootd.read_ahead=128 netbootd.token=0123abcd netbootd.hostname=pc1 \
+             netbootd.overlay=zram:4096M netbootd.digest=1048576:{} netbootd.verity=53700:{}",
+            "07".repeat(16),
+            "09".repeat(32),
+            "a5".repeat(32)
+        );
+        assert_eq!(arguments().render(), words);
+        let plain = BootArguments {
+            digest: None,
+            verity: None,
+            ..arguments()
+        };
+        assert!(words.starts_with(&plain.render()));
     }
 
     #[test]
@@ -302,5 +335,9 @@ mod tests {
             error,
             BootArgumentsError::Invalid("mask", "255.0.255.0".into())
         );
+        // Who is to check and does not know by what must not go on without.
+        let line = arguments().render().replace("=53700:", "=0:");
+        let error = BootArguments::parse(&line).unwrap_err();
+        assert!(matches!(error, BootArgumentsError::Invalid("verity", _)));
     }
 }

@@ -1,15 +1,15 @@
-//! What a client asks of the server for itself alone: a host certificate, its next boot.
+//! What a client asks of the server, or tells it, for itself alone: a host certificate, its next boot, a damaged block.
 
 use std::fmt;
 
-/// What is posted to `/client/<mac>/host-key` (lines of `token=…` and `key=…`) and `/boot-next` (`token=…`
-/// and `boot=…`), at most [`ClientRequest::MAX_LEN`] bytes. The answer is text.
+/// What is posted to `/client/<mac>/host-key` (lines of `token=…` and `key=…`), `/boot-next` (`token=…`
+/// and `boot=…`) and `/damage` (`token=…` and `block=…`), at most [`ClientRequest::MAX_LEN`] bytes. The answer is text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientRequest {
     /// The boot token from the kernel command line.
     pub token: String,
-    /// What it is about: the public key as the one line of `ssh_host_ed25519_key.pub`, or what is to
-    /// be booted.
+    /// What it is about: the public key as the one line of `ssh_host_ed25519_key.pub`, what is to be booted, or the
+    /// number of a block of the root.
     pub value: String,
 }
 

@@ -59,6 +59,12 @@ impl Asked<'_> {
         let digest = generation
             .filter(|_| plan.root == RootMode::Ram)
             .and_then(|generation| generation.digest);
+        let settings = daemon.config.images.get(&plan.image);
+        let checks = settings.and_then(|image| image.verity) != Some(false);
+        // The files of a tree are not the image's blocks.
+        let verity = generation
+            .filter(|_| checks && plan.root != RootMode::Tree)
+            .and_then(|generation| generation.verity);
         if is_told {
             let detail = format!(
                 "{}@{} as {}",
@@ -89,6 +95,7 @@ impl Asked<'_> {
             read_ahead: daemon.config.boot.read_ahead,
             changes: plan.changes,
             digest,
+            verity,
             token,
         }
     }

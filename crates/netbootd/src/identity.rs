@@ -362,7 +362,7 @@ fn known_hosts_line(daemon: &Daemon) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::sync::Arc;
 
@@ -382,10 +382,11 @@ mod tests {
         assert!(error.contains("ssh-ca.key"), "{error}");
     }
 
-    const PC: MacAddr = MacAddr([0x52, 0x54, 0, 1, 2, 3]);
-    const ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 20);
+    pub(crate) const PC: MacAddr = MacAddr([0x52, 0x54, 0, 1, 2, 3]);
+    pub(crate) const ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 20);
 
-    fn daemon(state: &Path) -> Arc<Daemon> {
+    /// One whose state is in a new folder.
+    pub(crate) fn daemon(state: &Path) -> Arc<Daemon> {
         let text = format!("state_dir = {state:?}\n[clients.\"{PC}\"]\nhostname = \"pc1\"\n");
         let loaded = config::load_text("lab.toml", &text, &config::LoadOptions::default());
         let config = loaded.unwrap_or_else(|errors| panic!("{errors}")).config;

@@ -9,7 +9,7 @@ use anyhow::Context;
 use boot::{ClientSettings, PublishedImage, Site};
 use config::Config;
 use image::catalogue::{self, Catalogue};
-use model::{FileDigest, GenerationId, ImageName};
+use model::{FileDigest, GenerationId, ImageName, Verity};
 use squashfs::Caches;
 use tokio::sync::watch;
 use tracing::{info, warn};
@@ -43,6 +43,8 @@ pub struct Generation {
     pub root: ExportedGeneration,
     /// What `root.squashfs` must be; `None` where its manifest has another form of digest.
     pub digest: Option<FileDigest>,
+    /// What its blocks must hash to, where its manifest says so.
+    pub verity: Option<Verity>,
 }
 
 /// A snapshot of what is published.
@@ -160,6 +162,7 @@ fn open_generation(
             initrd: Arc::clone(&open.initrd),
             root,
             digest: open.digest,
+            verity: open.verity,
         });
     }
     let file = |name: &str| {
@@ -179,6 +182,7 @@ fn open_generation(
         initrd: Arc::new(Initrd::open(&entry.folder)?),
         root,
         digest: entry.manifest.files.root.digest(),
+        verity: entry.manifest.root.verity,
     })
 }
 

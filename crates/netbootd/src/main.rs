@@ -10,6 +10,7 @@ mod boots;
 mod cli;
 mod control;
 mod daemon;
+mod damage;
 mod export;
 mod find;
 mod grub;

@@ -5,6 +5,8 @@
 #   lab.nfs=SERVER:/PATH      an export that must refuse to be written
 #   lab.mountport=PORT        where that server answers MOUNT
 #   lab.wait=SECONDS          how long to wait before the checks, for a server that changes meanwhile
+#   lab.damaged=1             that a block of the root is damaged, until somebody has seen that it is
+# and netbootd.verity= that every block of the root is checked.
 bb=/bin/busybox
 fail() { echo "VERDICT FAIL: $*"; $bb sleep 1; $bb poweroff -f; }
 word() { for w in $($bb cat /proc/cmdline); do case $w in "$1="*) echo "${w#*=}"; return;; esac; done; }
@@ -18,6 +20,21 @@ nfs=$(word lab.nfs)
 [ -n "$root" ] && [ -n "$nfs" ] || fail "the kernel command line lacks lab.root= or lab.nfs="
 
 $bb sleep "$(word lab.wait)" 2>/dev/null
+
+# 0. Damage is a read error for who reads it, and none any more when the server has been put right.
+unreadable() { $bb find /lib/modules/ -type f -exec $bb cat {} + 2>&1 >/dev/null; }
+if [ -n "$(word lab.damaged)" ]; then
+    said=$(unreadable)
+    case $said in *"Input/output error"*) ;; *) fail "a damaged root reads without an error: $said";; esac
+    echo "lab: damage is a read error: $said"
+    tries=0
+    while [ -n "$(unreadable)" ]; do
+        tries=$((tries + 1))
+        [ $tries -lt 60 ] || fail "still $(unreadable)"
+        $bb sleep 2
+    done
+    echo "lab: what was damaged can be read again"
+fi
 
 # 1. Every byte that we read is the byte that the image has.
 good=0
@@ -34,6 +51,11 @@ case $root in
     ram)   [ "$loops" -gt 0 ] && [ "$volumes" -eq 0 ] || fail "root=ram, but $loops loops and $volumes NFS volumes";;
     *)     fail "lab.root=$root";;
 esac
+if [ -n "$(word netbootd.verity)" ]; then
+    [ "$($bb cat /sys/block/dm-0/dm/name)" = netbootd-root ] && [ -n "$($bb ls /sys/block/dm-0/slaves)" ] \
+        || fail "nobody checks the blocks of the root"
+    echo "lab: the blocks of the root are checked"
+fi
 echo "lab: the root came as $root"
 
 # 3. The overlay takes what we write: new files, changed files, removed files.

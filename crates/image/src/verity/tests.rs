@@ -115,3 +115,23 @@ fn a_tree_with_another_top_is_told() {
         assert!(!top(&lab), "{blocks} blocks, cut off");
     }
 }
+
+#[test]
+fn a_damaged_block_is_told_from_its_neighbours() {
+    for blocks in [1, 2, 129, 128 * 128 + 1] {
+        let lab = Lab::new(blocks);
+        let sound = |block: u64| {
+            let file = File::open(lab.file()).unwrap();
+            is_sound(&file, &lab.verity, block).unwrap()
+        };
+        let all = blocks as u64 + length(blocks as u64) / BLOCK as u64;
+        for block in 0..all {
+            // The superblock is nobody's.
+            assert_eq!(sound(block), block != blocks as u64, "{block} of {blocks}");
+        }
+        assert!(!sound(all) && !sound(u64::MAX));
+        lab.flip((blocks - 1) * BLOCK);
+        let damaged: Vec<u64> = (0..blocks as u64).filter(|block| !sound(*block)).collect();
+        assert_eq!(damaged, [blocks as u64 - 1]);
+    }
+}

@@ -136,6 +136,9 @@ fn render(
         if !client.verdict.is_empty() {
             let _ = writeln!(text, "    {}", client.verdict);
         }
+        for alarm in &client.alarms {
+            let _ = writeln!(text, "    {alarm}");
+        }
         if steps {
             for step in &client.steps {
                 let _ = writeln!(

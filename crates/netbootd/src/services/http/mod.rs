@@ -8,6 +8,7 @@
 //! GET  /client/<mac>/overlay.cpio?token=…                 what makes this client different
 //! POST /client/<mac>/host-key                             signs its ssh host key
 //! POST /client/<mac>/report                               how far it has come
+//! POST /client/<mac>/damage                               a block of its root is not what it must be
 //! ```
 //!
 //! Files go from the page cache to the socket by `sendfile`. There are no redirects, since firmware

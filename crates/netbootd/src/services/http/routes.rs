@@ -15,9 +15,8 @@ use super::range::{Part, part};
 use super::request::{Method, Request};
 use crate::daemon::{Daemon, unix_seconds};
 use crate::identity::{self, TOKEN_LIFE};
-use crate::overlay;
-use crate::runs;
 use crate::slice::Slice;
+use crate::{damage, overlay, runs};
 
 pub(super) struct Routes<'a> {
     pub(super) daemon: &'a Daemon,
@@ -44,6 +43,11 @@ impl Handler for Routes<'_> {
                     identity::boot_next(self.daemon, client, *peer.ip(), body)
                 })
             }),
+            (Method::Post, ["client", mac, "damage"]) => aside(|| {
+                asked(mac, |client| {
+                    damage::report(self.daemon, client, *peer.ip(), body)
+                })
+            }),
             (Method::Post, ["client", mac, "run"]) => aside(|| {
                 asked(mac, |client| {
                     runs::report(self.daemon, client, *peer.ip(), body)
@@ -51,7 +55,7 @@ impl Handler for Routes<'_> {
             }),
             (Method::Post, _) => Some(Answer::text(
                 405,
-                "only reports, host keys, next boots and runs are posted",
+                "only reports, host keys, next boots, damage and runs are posted",
             )),
             (_, ["boot", script]) => {
                 let mac = script
