@@ -118,7 +118,6 @@ fn a_machine_is_as_its_configuration_says() {
         let config = format!(
             r#"
 [clients."{}"]
-hostname = "pc01"
 autologin = "alice"
 mask = ["ssh.service", "ssh.socket"]
 fstab = ["tmpfs /scratch tmpfs size=8m 0 0"]
@@ -132,17 +131,21 @@ passwordless = true
             image: Some(&full),
             kernel_arguments: "quiet",
             user: Some(("alice", NOBODYS_KEY)),
+            boot: "hostnames = \"ws-{mac6}\"\nread_ahead = 1000",
             config: &config,
             ..Setup::default()
         };
         let mut server = Server::netbootd(lab, &setup)?;
+        let prompt = format!("alice@ws-{}:", plug.1.replace(':', "").split_off(6));
         let mut machine = Machine::plugged_in(lab, Firmware::Bios, Card::Virtio, 1024, plug)?;
         machine.until_says(&["commands: first second"], LIMIT)?;
-        machine.until_says(&["alice@pc01:"], LIMIT)?;
+        machine.until_says(&[&prompt], LIMIT)?;
         machine.types(
-            "echo $(id -un) at $(tty), $(findmnt -no SIZE,FSTYPE /scratch), $(systemctl is-enabled ssh)\r",
+            "echo $(id -un) at $(tty), $(findmnt -no SIZE,FSTYPE /scratch), $(systemctl is-enabled ssh), \
+             $(grep -lx 1000 /sys/class/bdi/*/read_ahead_kb | wc -l) read ahead\r",
         )?;
-        let wanted = "alice at /dev/ttyS0, 8M tmpfs, masked";
+        // The file system of the image, and the share that it comes from.
+        let wanted = "alice at /dev/ttyS0, 8M tmpfs, masked, 2 read ahead";
         machine.until_says(&[wanted], Duration::from_secs(60))?;
         // The image's PAM stack asks a guest for nothing.
         machine.types("su -c 'echo it is $(id -un)' guest\r")?;

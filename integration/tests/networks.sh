@@ -58,6 +58,18 @@ resolvectl query nas.lab.internal | grep -q 192.168.67.5 || fail "$name: $(resol
 systemctl stop systemd-networkd.socket systemd-networkd
 away
 
+name=netplan
+rm /etc/systemd/network/50-all.network
+printf 'network: {version: 2, ethernets: {all: {match: {name: "e*"}, dhcp4: true}}}\n' > /etc/netplan/all.yaml
+chmod 600 /etc/netplan/all.yaml
+netplan apply || fail "$name: netplan apply"
+second_works $name
+networkctl --no-legend list "$boot" | grep -q unmanaged || fail "$name: $(networkctl)"
+unchanged $name
+rm /etc/netplan/all.yaml
+systemctl stop systemd-networkd.socket systemd-networkd
+away
+
 name=ifupdown
 printf 'iface %s inet dhcp\n' "$boot" "$second" > /etc/network/interfaces.d/both
 ifup "$second" || fail "$name: ifup $second"

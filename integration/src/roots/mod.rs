@@ -76,6 +76,7 @@ const NETWORKS: &[&str] = &[
     "systemd-resolved",
     "libnss-resolve",
     "iputils-ping",
+    "netplan.io",
 ];
 
 /// busybox, the cloud kernel, and an `/sbin/init` that judges what it booted from and says

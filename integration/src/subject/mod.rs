@@ -74,6 +74,8 @@ pub struct Setup<'a> {
     pub user: Option<(&'a str, &'a str)>,
     /// How long netbootd's leases last, as its configuration says it.
     pub lease_time: &'a str,
+    /// More of netbootd's `[boot]`, as it stands in its file; the peer has nothing like it.
+    pub boot: &'a str,
     /// More of netbootd's configuration, as it stands in its file; the peer has nothing like it.
     pub config: &'a str,
 }
@@ -87,6 +89,7 @@ impl Default for Setup<'_> {
             kernel_arguments: "",
             user: None,
             lease_time: "12h",
+            boot: "",
             config: "",
         }
     }

@@ -136,6 +136,7 @@ fn text(lab: &Lab, setup: &Setup<'_>) -> Result<String> {
     if let Some(image) = setup.image {
         writeln!(text, "default = {:?}", image.name)?;
     }
+    writeln!(text, "{}", setup.boot)?;
     let (host, address) = names::HOST;
     writeln!(
         text,
