@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use integration::clients::dhcp::udhcpc;
 use integration::clients::dns::dig;
 use integration::clients::http::curl;
 use integration::subject::netbootd::{command, configure, state_dir};
@@ -258,6 +259,42 @@ fn a_clients_overlay_is_only_for_who_has_its_token() {
 }
 
 /// dnsmasq stays silent here, and the client's resolver waits as long as it likes.
+#[test]
+fn a_client_is_told_the_options_that_the_operator_adds() {
+    in_lab(|lab| {
+        let setup = Setup {
+            config: "[interfaces.br0.options]\nntp-servers = \"192.168.67.9\"\ndomain-search = \"lab.internal, example.net\"\n\
+                     routes = \"10.9.0.0/16 via 192.168.67.7\"\n224 = \"text:hello\"\n",
+            ..Setup::default()
+        };
+        let _server = Server::netbootd(lab, &setup)?;
+        let client = lab.client()?;
+        let words = [
+            "-O",
+            "ntpsrv",
+            "-O",
+            "search",
+            "-O",
+            "staticroutes",
+            "-O",
+            "224",
+        ];
+        let lease = udhcpc(lab, &client, &words)?.context("no lease")?;
+        ensure!(
+            lease.value(&["ntpsrv"]) == Some("192.168.67.9"),
+            "{lease:?}"
+        );
+        ensure!(
+            lease.value(&["search"]) == Some("lab.internal example.net"),
+            "{lease:?}"
+        );
+        let routes = lease.value(&["staticroutes"]).unwrap_or_default();
+        ensure!(routes.starts_with("10.9.0.0/16 192.168.67.7"), "{lease:?}");
+        ensure!(lease.value(&["opt224"]) == Some("68656c6c6f"), "{lease:?}");
+        Ok(())
+    });
+}
+
 #[test]
 fn a_dns_question_that_no_upstream_answers_is_answered_all_the_same() {
     in_lab(|lab| {

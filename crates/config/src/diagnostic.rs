@@ -100,6 +100,8 @@ codes! {
     UnknownName = 34,
     /// Groups include each other in a circle.
     CircularInclude = 35,
+    /// A DHCP option that does not exist, that netbootd sets by itself, or that cannot hold the value.
+    BadOption = 36,
     /// This machine has no such network card.
     InterfaceMissing = 101,
     /// The card does not have the address.

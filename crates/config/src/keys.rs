@@ -112,6 +112,14 @@ const SITE: &[Key] = &[
         "How long a lease lasts: 2m to 30d.",
     ),
     key(
+        "interfaces.*.options.*",
+        Text,
+        Unset("ntp-servers = \"192.168.67.1\""),
+        "Further DHCP options by name or number, for those who ask for them: ntp-servers, domain-search, routes, mtu, \
+         tzdb-timezone and more; any other by its number, like 224 = \"text:hello\", with ip:, text:, u8:, u16:, u32: or hex: in \
+         front of the value.",
+    ),
+    key(
         "subnets.*.pool",
         List,
         Unset("[\"10.1.0.20-10.1.0.250\"]"),
@@ -134,6 +142,12 @@ const SITE: &[Key] = &[
         Text,
         Value("\"12h\""),
         "How long a lease lasts: 2m to 30d.",
+    ),
+    key(
+        "subnets.*.options.*",
+        Text,
+        Unset("ntp-servers = \"192.168.67.1\""),
+        "As for interfaces.",
     ),
     key(
         "dns.enabled",

@@ -39,8 +39,8 @@ pub use keys::KEYS;
 pub use live::Network;
 pub use loaded::{LoadOptions, Loaded, Setting, load, load_text};
 pub use meaning::{
-    Boot, ClientSettings, Config, Dns, ExportedFolder, Http, ImageSettings, Interface, KEEP,
-    Loaders, Log, LogFormat, Login, Mode, Nfs, Power, Scrub, Subnet, Tftp, User,
+    Boot, ClientSettings, Config, DhcpOption, Dns, ExportedFolder, Http, ImageSettings, Interface,
+    KEEP, Loaders, Log, LogFormat, Login, Mode, Nfs, Power, Scrub, Subnet, Tftp, User,
 };
 pub use path::KeyPath;
 pub use reference::{code_table, default_file, key_tables};

@@ -12,8 +12,8 @@ use crate::diagnostic::{Code, Fault};
 use crate::groups;
 use crate::login::{self, Names};
 use crate::meaning::{
-    Boot, Config, Dns, ExportedFolder, Http, ImageSettings, Interface, Loaders, Log, LogFormat,
-    Mode, Nfs, Power, Scrub, Subnet, Tftp, User,
+    Boot, Config, DhcpOption, Dns, ExportedFolder, Http, ImageSettings, Interface, Loaders, Log,
+    LogFormat, Mode, Nfs, Power, Scrub, Subnet, Tftp, User,
 };
 use crate::path::KeyPath;
 use crate::reader::{Reader, Spot, bare};
@@ -118,7 +118,7 @@ fn interface(
         claims.server(Spot::value(&at.child("address")), address);
     }
     if mode == Mode::Proxy || mode == Mode::Off {
-        for name in ["pool", "router", "dns", "lease_time"] {
+        for name in ["pool", "router", "dns", "lease_time", "options"] {
             let path = at.child(name);
             if reader.is_set(&path) {
                 let fault = Fault::new(
@@ -145,6 +145,7 @@ fn interface(
         router: router(reader, claims, at, None),
         dns: bare(reader.many(&at.child("dns"), text::address)),
         lease_time: lease_time(reader, at),
+        options: options(reader, at),
         name,
         mode,
         address,
@@ -164,6 +165,7 @@ fn subnets(reader: &mut Reader<'_>, claims: &mut Claims) -> Vec<Subnet> {
                 router: router(reader, claims, &at, Some((network, prefix_len))),
                 dns: bare(reader.many(&at.child("dns"), text::address)),
                 lease_time: lease_time(reader, &at),
+                options: options(reader, &at),
             }
         })
         .collect()
@@ -206,6 +208,25 @@ fn lease_time(reader: &mut Reader<'_>, at: &KeyPath) -> Duration {
     reader
         .one(&at.child("lease_time"), text::lease_time)
         .unwrap_or(twelve_hours)
+}
+
+fn options(reader: &mut Reader<'_>, at: &KeyPath) -> Vec<DhcpOption> {
+    let mut options: Vec<DhcpOption> = Vec::new();
+    for (path, code) in reader.names(&at.child("options"), text::option_code) {
+        let Some(option) = reader.one(&path, |value| text::option(code, value)) else {
+            continue;
+        };
+        if options.iter().any(|other| other.code == code) {
+            let fault = Fault::new(
+                Code::BadOption,
+                format!("option {code} is said twice"),
+                "an option has one value",
+            );
+            reader.report(&Spot::key(&path), fault.help("leave one of them out"));
+        }
+        options.push(option);
+    }
+    options
 }
 
 fn dns(reader: &mut Reader<'_>, claims: &mut Claims) -> Dns {

@@ -116,6 +116,17 @@ pub struct Interface {
     pub dns: Vec<Ipv4Addr>,
     /// How long a lease lasts, 2 minutes to 30 days.
     pub lease_time: Duration,
+    /// What else clients are told, each option once.
+    pub options: Vec<DhcpOption>,
+}
+
+/// A DHCP option that netbootd has no opinion about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DhcpOption {
+    /// Its number (RFC 2132), none of those that the server decides.
+    pub code: u8,
+    /// What is in it, 1 to 255 bytes.
+    pub bytes: Vec<u8>,
 }
 
 /// A network behind a DHCP relay.
@@ -133,6 +144,8 @@ pub struct Subnet {
     pub dns: Vec<Ipv4Addr>,
     /// How long a lease lasts, 2 minutes to 30 days.
     pub lease_time: Duration,
+    /// What else clients are told, each option once.
+    pub options: Vec<DhcpOption>,
 }
 
 /// Names for the clients.

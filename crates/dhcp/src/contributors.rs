@@ -63,6 +63,40 @@ pub(crate) fn names(reply: &mut Reply, subnet: &Subnet, hostname: Option<&str>) 
     }
 }
 
+/// What the operator adds, for a client that asks for it or does not say what it wants. Who is told routes of its
+/// own takes no notice of option 3 (RFC 3442), so the router is one of them, unless they name another.
+pub(crate) fn further(reply: &mut Reply, request: &Request, subnet: &Subnet) {
+    for (code, bytes) in &subnet.options {
+        if request.wanted.is_some() && !request.wants(*code) {
+            continue;
+        }
+        let mut bytes = bytes.clone();
+        if let (&option_code::CLASSLESS_ROUTES, Some(router)) = (code, subnet.router)
+            && !has_default_route(&bytes)
+        {
+            bytes.push(0);
+            bytes.extend_from_slice(&router.octets());
+        }
+        if bytes.len() <= 255 {
+            let option = UnknownOption::new(OptionCode::from(*code), bytes);
+            reply.push(DhcpOption::Unknown(option));
+        }
+    }
+}
+
+/// Whether one of the routes (RFC 3442: length of the prefix, its bytes that count, router) leads everywhere.
+fn has_default_route(mut routes: &[u8]) -> bool {
+    while let [length, rest @ ..] = routes {
+        if *length == 0 {
+            return true;
+        }
+        routes = rest
+            .get(usize::from(length.div_ceil(8)) + 4..)
+            .unwrap_or_default();
+    }
+    false
+}
+
 /// Where the boot file is. `siaddr` is always set: firmware falls back on it in several ways. PXE
 /// firmware gets the file in the header (shim and old ROMs look there) and in option 67 (EDK2
 /// prefers it); the others in option 67, which has room for a URL.
@@ -88,7 +122,7 @@ pub(crate) fn boot_file(
         reply.header().set_sname_str(&server_name);
     }
     reply.push(DhcpOption::BootfileName(option));
-    if request.wants_server_name {
+    if request.wants(option_code::TFTP_SERVER_NAME) {
         reply.push(DhcpOption::TFTPServerName(server_name.into_bytes()));
     }
 }

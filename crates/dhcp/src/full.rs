@@ -8,8 +8,8 @@ use crate::answer::{Answer, Done};
 use crate::book::PoolId;
 use crate::context::Context;
 use crate::contributors::{
-    boot_file, boot_identity, identity, lease_times, names, network, no_proxy_wait, own_disk,
-    vendor_options,
+    boot_file, boot_identity, further, identity, lease_times, names, network, no_proxy_wait,
+    own_disk, vendor_options,
 };
 use crate::destination::Destination;
 use crate::discard::Discard;
@@ -297,6 +297,7 @@ impl Server {
         }
         let hostname = self.book.reserved_name(request.mac);
         names(reply, self.book.subnet(subnet), hostname);
+        further(reply, request, self.book.subnet(subnet));
     }
 
     fn lease_seconds(&self, context: &Context<'_>, subnet: PoolId) -> u32 {

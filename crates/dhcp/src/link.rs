@@ -50,6 +50,8 @@ pub struct Subnet {
     pub domain: Option<String>,
     /// Option 51; clients may ask for less.
     pub lease_time: Duration,
+    /// What else those are told who ask for it: number and content of options that are not ours to decide.
+    pub options: Vec<(u8, Vec<u8>)>,
 }
 
 impl Subnet {

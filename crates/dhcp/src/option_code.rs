@@ -16,6 +16,8 @@ pub(crate) const TFTP_SERVER_NAME: u8 = 66;
 pub(crate) const USER_CLASS: u8 = 77;
 /// RFC 3046.
 pub(crate) const RELAY_AGENT: u8 = 82;
+/// RFC 3442.
+pub(crate) const CLASSLESS_ROUTES: u8 = 121;
 /// RFC 4578 section 2.1.
 pub(crate) const CLIENT_ARCH: u8 = 93;
 /// RFC 4578 section 2.3.

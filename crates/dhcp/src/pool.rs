@@ -159,6 +159,7 @@ mod tests {
             dns: Vec::new(),
             domain: None,
             lease_time: Duration::from_secs(60),
+            options: Vec::new(),
         })
     }
 

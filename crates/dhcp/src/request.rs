@@ -63,8 +63,8 @@ pub(crate) struct Request {
     pub(crate) max_message_size: Option<u16>,
     /// Option 12, made a DNS label.
     pub(crate) hostname: Option<String>,
-    /// Whether option 55 asks for option 66.
-    pub(crate) wants_server_name: bool,
+    /// Option 55: what the client asks for.
+    pub(crate) wanted: Option<Vec<u8>>,
 }
 
 impl Request {
@@ -120,10 +120,17 @@ impl Request {
             hostname: options
                 .bytes(option_code::HOSTNAME)
                 .and_then(crate::hostname::label),
-            wants_server_name: options
+            wanted: options
                 .bytes(option_code::PARAMETER_LIST)
-                .is_some_and(|list| list.contains(&option_code::TFTP_SERVER_NAME)),
+                .map(<[u8]>::to_vec),
         })
+    }
+
+    /// Whether option 55 asks for this option.
+    pub(crate) fn wants(&self, code: u8) -> bool {
+        self.wanted
+            .as_ref()
+            .is_some_and(|wanted| wanted.contains(&code))
     }
 }
 

@@ -82,6 +82,7 @@ impl LinkContext {
             dns: subnet.dns.clone(),
             domain: Some(daemon.config.dns.domain.clone()),
             lease_time: subnet.lease_time,
+            options: further(&subnet.options),
         });
         let dhcp_config = dhcp::Config {
             links: Vec::new(),
@@ -169,6 +170,7 @@ pub async fn start(
         dns: dns_servers,
         domain: Some(config.dns.domain.clone()).filter(|domain| !domain.is_empty()),
         lease_time: wanted.lease_time,
+        options: further(&wanted.options),
     });
     let dhcp_link = dhcp::Link {
         id: link.id,
@@ -287,4 +289,9 @@ fn rand_u32() -> u32 {
     // The probe's transaction id need only differ from one start to the next.
     let _ = getrandom::fill(&mut bytes);
     u32::from_le_bytes(bytes)
+}
+
+fn further(options: &[config::DhcpOption]) -> Vec<(u8, Vec<u8>)> {
+    let pair = |option: &config::DhcpOption| (option.code, option.bytes.clone());
+    options.iter().map(pair).collect()
 }

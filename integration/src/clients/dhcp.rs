@@ -105,7 +105,7 @@ fn read(file: &PathBuf) -> Result<Lease> {
 
 impl Lease {
     /// A value under either client's name for it, if it was given.
-    fn value(&self, names: &[&str]) -> Option<&str> {
+    pub fn value(&self, names: &[&str]) -> Option<&str> {
         let value = names.iter().find_map(|&name| self.values.get(name));
         value.map(String::as_str).filter(|value| !value.is_empty())
     }

@@ -1,6 +1,7 @@
 //! From the text of one value to its meaning, or to the [`Fault`] that says what to write instead.
 
 mod address;
+mod dhcp_option;
 mod kernel;
 mod name;
 mod ssh_key;
@@ -8,6 +9,7 @@ mod system;
 mod time;
 
 pub(crate) use address::{address, hosts_of, ip_address, mask, network, pool};
+pub(crate) use dhcp_option::{code as option_code, option};
 pub(crate) use kernel::kernel_arguments;
 pub(crate) use name::{
     account_name, boot_choice, client_group, dns_name, domain, export, file_name, group, hostname,

@@ -8,6 +8,7 @@ mod firmware;
 mod identity;
 mod lab;
 mod names;
+mod options;
 mod probe;
 mod properties;
 mod relays;

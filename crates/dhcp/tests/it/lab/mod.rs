@@ -40,6 +40,7 @@ pub fn subnet(network: [u8; 4], prefix_len: u8, low: [u8; 4], high: [u8; 4]) -> 
         dns: vec![SERVER],
         domain: Some("lab.internal".to_owned()),
         lease_time: Duration::from_secs(12 * HOUR),
+        options: Vec::new(),
     }
 }
 
