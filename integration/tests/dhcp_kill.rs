@@ -1,57 +1,41 @@
 //! `kill -9` at random moments, while a room of machines asks for addresses: nobody loses what was
 //! acknowledged, and nobody is given what is somebody else's.
 
-use std::collections::HashMap;
-use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, ensure};
-use integration::room::{Room, mac};
-use integration::subject::netbootd::asked;
-use integration::{Lab, Server, Setup, in_lab};
-
-/// New machines between two kills.
-const PER_KILL: u32 = 64;
-const RELAY: Ipv4Addr = Ipv4Addr::new(10, 64, 0, 1);
+use anyhow::ensure;
+use integration::room::{Room, network, nothing_is_forgotten};
+use integration::{Server, Setup, in_lab};
 
 #[test]
 fn fifty_kills_under_load_lose_no_lease_and_give_none_twice() {
-    survives(50);
+    survives(50, 64);
 }
 
 /// `cargo xtask test --full`
 #[test]
 fn matrix_a_thousand_kills_under_load_lose_no_lease_and_give_none_twice() {
-    survives(1000);
+    survives(1000, 16);
 }
 
-fn survives(kills: u32) {
+fn survives(kills: u32, newcomers: u32) {
     in_lab(|lab| {
         // Hundreds of megabytes of the same few messages; the ledger is what counts.
         lab.close_capture();
         // A tenth more addresses than machines, so that a forgotten one is soon somebody else's.
-        let machines = kills * PER_KILL;
-        let last = Ipv4Addr::from(u32::from(RELAY) + 9 + machines + machines / 10);
-        let config = format!(
-            "[subnets.\"10.64.0.0/10\"]\npool = [\"10.64.0.10-{last}\"]\nrouter = \"{RELAY}\"\n"
-        );
+        let machines = kills * newcomers;
+        let network = network(machines + machines / 10);
         let setup = Setup {
-            config: &config,
+            config: &network,
             ..Setup::default()
         };
         let mut server = Server::netbootd(lab, &setup)?;
-        let client = lab.client()?;
-        client.set_address(RELAY)?;
-        lab.server()
-            .ip(&format!("route add {RELAY} dev {}", Lab::BRIDGE))?;
-        client.route(&format!("{}/32", Lab::SERVER))?;
-
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
         let mut random = now.as_nanos() as u64 | 1;
         eprintln!("seed {random}");
-        let room = Room::open(&client, RELAY, random)?;
+        let room = Room::open(lab, random)?;
         for _ in 0..kills {
-            room.admit(PER_KILL);
+            room.admit(newcomers);
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
@@ -64,40 +48,15 @@ fn survives(kills: u32) {
         room.must_run()?;
         nothing_is_forgotten(lab, &room)?;
         let ledger = room.ledger();
+        let told = ledger.told.len();
+        let acknowledged = ledger.acknowledged;
         eprintln!(
-            "{kills} kills, {} machines with an address, {} acknowledgements",
-            ledger.told.len(),
-            ledger.acknowledged
+            "{kills} kills, {told} machines with an address, {acknowledged} acknowledgements"
         );
         ensure!(
-            ledger.told.len() as u32 > machines / 2,
-            "only {} of {machines} machines were served",
-            ledger.told.len()
+            told as u32 > machines / 2,
+            "only {told} of {machines} machines were served"
         );
         server.must_run()
     });
-}
-
-/// What the server's own book says, against what the machines were told.
-fn nothing_is_forgotten(lab: &Lab, room: &Room) -> Result<()> {
-    let told = room.ledger().told;
-    let book = asked(lab, &["leases", "--json"])?;
-    let mut holders = HashMap::new();
-    for lease in book.split('{').skip(1) {
-        let value = |name: &str| {
-            let rest = lease.split_once(&format!("\"{name}\":\""))?.1;
-            Some(rest.split_once('"')?.0)
-        };
-        let (address, client) = value("address").zip(value("client")).context("a lease")?;
-        holders.insert(address, client);
-    }
-    for (machine, address) in told {
-        let holder = holders.get(address.to_string().as_str());
-        ensure!(
-            holder == Some(&mac(machine).as_str()),
-            "{address} was acknowledged to {}, and the book says {holder:?}",
-            mac(machine)
-        );
-    }
-    Ok(())
 }

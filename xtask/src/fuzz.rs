@@ -9,7 +9,7 @@ use crate::command::{cargo, run};
 /// What `cargo xtask fuzz` can be told.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// records, calls, handles, images, ltsp; or all
+    /// records, calls, handles, images, ltsp, leases; or all
     target: String,
     /// How long, for each target: 90s, 10m, 2h
     #[arg(long = "for", default_value = "60s", value_parser = duration)]
@@ -36,6 +36,11 @@ const TARGETS: &[(&str, &[&str], &str)] = &[
         "ltsp",
         &["--package=netbootd", "--bin=netbootd"],
         "import::tests::ltsp",
+    ),
+    (
+        "leases",
+        &["--package=netbootd", "--bin=netbootd"],
+        "lease_file::tests::leases",
     ),
 ];
 

@@ -21,7 +21,7 @@ use crate::request::Request;
 /// Foreign servers remembered, so that each is told once.
 const MAX_FOREIGN_SERVERS: usize = 64;
 /// A stored lease that ends later than this from now was written under a clock that ran ahead.
-const FARTHEST_END_SECONDS: u64 = 366 * 24 * 3600;
+pub(crate) const FARTHEST_END_SECONDS: u64 = 366 * 24 * 3600;
 /// A datagram as the shell received it.
 #[derive(Clone, Copy, Debug)]
 pub struct Received<'a> {

@@ -8,9 +8,10 @@
 //! GET /nfs       calls, bytes and times: of each client, of each export, of all
 //! GET /why/PC    one client's latest boot, by its name, MAC address or address
 //! GET /runs      what machines have measured      GET /runs/now  what they measure now
-//! GET /ssh       what makes ssh trust the clients
+//! GET /ssh       what makes ssh trust the clients     GET /alarms   what must not stay so
 //! POST /tickets  gives one, or takes it away      POST /wake     switches a machine on
 //! POST /apply    signs a key that brings a machine its overlay      GET /overlay/MAC  that overlay
+//! POST /leases/release  ends leases            POST /leases/import  takes another server's over
 //! POST /boot-again  a ticket for what a run was made with
 //! ```
 
@@ -33,6 +34,7 @@ use tracing::{debug, warn};
 
 use crate::daemon::{Daemon, unix_millis};
 use crate::identity;
+use crate::lease_orders;
 use crate::leases::{LeaseStatus, lease_clock, to_record};
 use crate::orders;
 use crate::overlay;
@@ -129,6 +131,8 @@ pub async fn serve(
 
 /// Longest body of an order, in bytes.
 const MAX_ORDER: usize = 64 << 10;
+/// The same of leases: 100 000 of them and more.
+const MAX_IMPORT: usize = 32 << 20;
 
 /// Something that is to be done. What cannot be done is a 409 with the reason as text.
 async fn order(
@@ -137,7 +141,11 @@ async fn order(
     path: &str,
     body: Incoming,
 ) -> Response<Full<Bytes>> {
-    let body = match Limited::new(body, MAX_ORDER).collect().await {
+    let longest = match path {
+        "/leases/import" => MAX_IMPORT,
+        _ => MAX_ORDER,
+    };
+    let body = match Limited::new(body, longest).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) => {
             return response(StatusCode::BAD_REQUEST, error.to_string().into_bytes());
@@ -148,6 +156,8 @@ async fn order(
         "/tickets" => Some(orders::ticket(daemon, shared, &body)),
         "/boot-again" => Some(runs::boot_again(daemon, shared, &body)),
         "/apply" => Some(identity::apply(daemon, shared, &body)),
+        "/leases/release" => Some(lease_orders::release(daemon, shared, &body)),
+        "/leases/import" => Some(lease_orders::import(shared, &body)),
         "/wake" => Some(orders::wake(daemon, shared, &body)),
         "/reboot" => Some(power::reboot(daemon, shared, &body)),
         _ => None,
@@ -182,6 +192,7 @@ fn answer(daemon: &Daemon, shared: &Shared, request: &Parts) -> Response<Full<By
     let body = match (&request.method, path) {
         (&Method::GET, "/status") => serde_json::to_vec(&daemon.timelines().status(unix_millis())),
         (&Method::GET, "/leases") => serde_json::to_vec(&leases(shared)),
+        (&Method::GET, "/alarms") => serde_json::to_vec(&Vec::from_iter(shared.alarm())),
         (&Method::GET, "/links") => serde_json::to_vec(&links(daemon)),
         (&Method::GET, "/nfs") => serde_json::to_vec(&nfs(daemon)),
         (&Method::GET, "/runs/now") => serde_json::to_vec(&runs::going_on(daemon)),
@@ -220,15 +231,15 @@ fn response(status: StatusCode, body: Vec<u8>) -> Response<Full<Bytes>> {
 }
 
 fn leases(shared: &Shared) -> Vec<LeaseStatus> {
-    let now = lease_clock().unix;
+    let now = lease_clock();
     shared.with(|server| {
         let status = |lease: &dhcp::Lease| {
-            let record = to_record(lease);
+            let record = to_record(lease, now);
             LeaseStatus {
                 address: record.address,
                 client: record.mac,
                 hostname: record.hostname,
-                remaining: record.expires.saturating_sub(now),
+                remaining: record.expires.saturating_sub(now.unix),
                 state: record.state,
             }
         };

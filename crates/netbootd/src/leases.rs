@@ -4,23 +4,23 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use dhcp::{BindingState, Lease, LeaseChange};
+use dhcp::{BindingState, Lease, LeaseChange, Now};
 use tokio::sync::watch;
 
 use crate::daemon::{Daemon, unix_seconds};
 use crate::services::dhcp::Shared;
 use store::{Change, LeaseRecord, RecordState};
 
-/// A change as the disk takes it.
-pub fn to_change(change: &LeaseChange) -> Change {
+/// A change as the disk takes it now.
+pub fn to_change(change: &LeaseChange, now: Now) -> Change {
     match change {
-        LeaseChange::Put(lease) => Change::Put(to_record(lease)),
+        LeaseChange::Put(lease) => Change::Put(to_record(lease, now)),
         LeaseChange::Remove(address) => Change::Remove(*address),
     }
 }
 
-/// A lease as the disk keeps it.
-pub fn to_record(lease: &Lease) -> LeaseRecord {
+/// A lease as the disk keeps it from now on.
+pub fn to_record(lease: &Lease, now: Now) -> LeaseRecord {
     LeaseRecord {
         address: lease.address,
         mac: lease.mac,
@@ -35,11 +35,52 @@ pub fn to_record(lease: &Lease) -> LeaseRecord {
             BindingState::Released => RecordState::Released,
             BindingState::Declined => RecordState::Declined,
         },
+        written: now.unix,
     }
 }
 
+/// A clock that is further from the last that was written is not believed.
+const BELIEVED_AHEAD: u64 = 30 * 24 * 3600;
+/// The same for one that went backwards.
+const BELIEVED_BEHIND: u64 = 24 * 3600;
+
+/// What the disk had, by the clock as it is now. Where the clock has gone back since, or ahead by more
+/// than a month, nobody knows how much time has passed (a server whose clock has no battery begins in
+/// some other year): then none has, so that no client loses its address by it, and the records as
+/// they are to be written anew come with a line for the log.
+pub fn from_disk(
+    records: Vec<LeaseRecord>,
+    now: Now,
+) -> (Vec<Lease>, Option<(Vec<Change>, String)>) {
+    let written = records
+        .iter()
+        .map(|record| record.written)
+        .max()
+        .unwrap_or(0);
+    let believed = written.saturating_sub(BELIEVED_BEHIND)..=written.saturating_add(BELIEVED_AHEAD);
+    let leases = records.into_iter().map(from_record);
+    if written == 0 || believed.contains(&now.unix) {
+        return (leases.collect(), None);
+    }
+    let leases: Vec<Lease> = leases
+        .map(|lease| Lease {
+            // Of a year at most: the server cuts what is left.
+            expires_unix: (lease.expires_unix.saturating_add(now.unix)).saturating_sub(written),
+            ..lease
+        })
+        .collect();
+    let put = |lease: &Lease| Change::Put(to_record(lease, now));
+    let note = format!(
+        "the clock says {} and leases were last written at {written} (seconds since 1970): each is taken \
+         to have as much time left as it had then",
+        now.unix
+    );
+    let changes = leases.iter().map(put).collect();
+    (leases, Some((changes, note)))
+}
+
 /// A lease as the protocol knows it.
-pub fn from_record(record: LeaseRecord) -> Lease {
+fn from_record(record: LeaseRecord) -> Lease {
     Lease {
         address: record.address,
         mac: record.mac,
@@ -96,15 +137,15 @@ pub async fn keep_those_of_running_clients(
 
 /// The time that leases are counted in: the wall clock as it was when the daemon started, and since
 /// then a clock that nobody sets. A step of the wall clock must not end every lease at once.
-pub fn lease_clock() -> dhcp::Now {
+pub fn lease_clock() -> Now {
     static START: OnceLock<(u64, u64)> = OnceLock::new();
     let since_boot = || {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         u64::try_from(time.tv_sec).unwrap_or(0)
     };
     let (wall, boot) = *START.get_or_init(|| (unix_seconds(), since_boot()));
-    dhcp::Now {
-        unix: wall + since_boot().saturating_sub(boot),
+    Now {
+        unix: wall.saturating_add(since_boot().saturating_sub(boot)),
     }
 }
 
@@ -127,18 +168,73 @@ pub struct LeaseStatus {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_lease_survives_the_disk() {
-        let lease = Lease {
-            address: Ipv4Addr::new(192, 168, 67, 20),
-            mac: model::MacAddr([2, 0, 0, 0, 0, 1]),
+    const NOW: Now = Now {
+        unix: 1_800_000_000,
+    };
+    const YEAR: u64 = 366 * 24 * 3600;
+
+    fn lease(last: u8, expires_unix: u64) -> Lease {
+        Lease {
+            address: Ipv4Addr::new(192, 168, 67, last),
+            mac: model::MacAddr([2, 0, 0, 0, 0, last]),
             client_id: Some(vec![0xff, 0, 1]),
             hostname: Some("pc1".into()),
-            expires_unix: 7,
+            expires_unix,
             state: BindingState::Declined,
-        };
-        assert_eq!(from_record(to_record(&lease)), lease);
+        }
+    }
+
+    #[test]
+    fn a_lease_survives_the_disk() {
+        let lease = lease(20, 7);
+        assert_eq!(from_record(to_record(&lease, NOW)), lease);
         assert_eq!(from_hex("0"), None);
         assert_eq!(from_hex("zz"), None);
+    }
+
+    /// What is left, at `now`, of two leases that had an hour and nothing left when they were written.
+    fn left_at(now: u64) -> (u64, u64, bool) {
+        let stored = [lease(1, NOW.unix + 3600), lease(2, NOW.unix)];
+        let records = stored.iter().map(|lease| to_record(lease, NOW)).collect();
+        let (leases, rewritten) = from_disk(records, Now { unix: now });
+        let left = |at: usize| leases[at].expires_unix.saturating_sub(now);
+        (left(0), left(1), rewritten.is_some())
+    }
+
+    #[test]
+    fn time_that_passed_while_the_daemon_was_off_has_passed() {
+        assert_eq!(left_at(NOW.unix + 60), (3540, 0, false));
+        assert_eq!(left_at(NOW.unix + 24 * 3600), (0, 0, false));
+        assert_eq!(left_at(NOW.unix - 60), (3660, 60, false));
+    }
+
+    #[test]
+    fn a_clock_that_is_years_off_ends_no_lease_and_prolongs_none() {
+        for years in [1, 10, 50] {
+            assert_eq!(left_at(NOW.unix + years * YEAR), (3600, 0, true));
+            assert_eq!(left_at(NOW.unix - years * YEAR), (3600, 0, true));
+        }
+        assert_eq!(left_at(0), (3600, 0, true));
+        assert!(left_at(u64::MAX).2);
+    }
+
+    #[test]
+    fn a_clock_that_is_put_right_again_ends_no_lease_either() {
+        let records = vec![to_record(&lease(1, NOW.unix + 3600), NOW)];
+        let wrong = Now { unix: 1000 };
+        let (_, rewritten) = from_disk(records, wrong);
+        let put = |change| match change {
+            Change::Put(record) => record,
+            Change::Remove(address) => panic!("{address} was removed"),
+        };
+        let on_disk = rewritten.unwrap().0.into_iter().map(put).collect();
+        let (leases, _) = from_disk(on_disk, NOW);
+        assert_eq!(leases, [lease(1, NOW.unix + 3600)]);
+    }
+
+    #[test]
+    fn the_clock_of_leases_goes_on_from_the_wall_clock() {
+        let wall = unix_seconds();
+        assert!(lease_clock().unix.abs_diff(wall) <= 1);
     }
 }

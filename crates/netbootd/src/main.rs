@@ -18,6 +18,8 @@ mod identity;
 mod images;
 mod import;
 mod initrd;
+mod lease_file;
+mod lease_orders;
 mod leases;
 mod links;
 mod loaders;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dhcp::BindingState;
 use tokio::sync::watch;
@@ -18,6 +18,8 @@ use crate::services::dns::{self, Dns};
 const POLL: Duration = Duration::from_secs(1);
 /// A room that is switched on at once is worth one new zone each time, not one for each machine.
 const PAUSE: Duration = Duration::from_millis(20);
+/// Looking through all leases takes this part of the time at most, however many they are.
+const SHARE: u32 = 50;
 
 /// The addresses of this machine: what its own name means, and where no upstream can be.
 pub fn own_addresses() -> Vec<Ipv4Addr> {
@@ -62,6 +64,7 @@ pub async fn follow(
             () = shared.changed() => {}
             _ = stopping.changed() => return Ok(()),
         }
+        let start = Instant::now();
         let own: Vec<Ipv4Addr> = daemon
             .links
             .load()
@@ -87,7 +90,7 @@ pub async fn follow(
             let (own, hosts, leases) = &now;
             dns.publish(dns::zone(&daemon.config, own, hosts, leases.clone()));
             published = Some(now);
-            tokio::time::sleep(PAUSE).await;
         }
+        tokio::time::sleep(PAUSE.max(start.elapsed() * SHARE)).await;
     }
 }

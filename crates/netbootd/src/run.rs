@@ -18,7 +18,7 @@ use crate::control;
 use crate::daemon::Daemon;
 use crate::identity;
 use crate::images::{self, Images};
-use crate::leases::{from_record, keep_those_of_running_clients, lease_clock};
+use crate::leases::{from_disk, keep_those_of_running_clients, lease_clock};
 use crate::links;
 use crate::names;
 use crate::serve_link::{self, LinkContext};
@@ -77,11 +77,15 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     notes.iter().for_each(|note| warn!("{note}"));
     images.describe();
 
-    let server = dhcp::Server::new(
-        &dhcp::Config::default(),
-        opened.records.into_iter().map(from_record),
-        lease_clock(),
-    );
+    let now = lease_clock();
+    let (leases, rewritten) = from_disk(opened.records, now);
+    if let Some((changes, note)) = rewritten {
+        warn!("{note}");
+        if let Err(error) = opened.leases.commit(&changes) {
+            error!(%error, "the leases could not be written anew by this clock");
+        }
+    }
+    let server = dhcp::Server::new(&dhcp::Config::default(), leases, now);
     let shared = Shared::new(server, opened.leases);
     let daemon = Daemon::new(config, images, SiteKey(key), authority);
     let control = control::bind(&daemon.config.control_socket)?;

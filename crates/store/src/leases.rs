@@ -37,7 +37,16 @@ pub struct Leases {
 /// After an error the database refuses everything until it is opened anew.
 enum State {
     Open(Database),
-    Failed { since: Instant },
+    Failed { since: Instant, why: String },
+}
+
+impl State {
+    fn failed(error: &redb::Error) -> Self {
+        Self::Failed {
+            since: Instant::now(),
+            why: error.to_string(),
+        }
+    }
 }
 
 /// A database, opened.
@@ -128,8 +137,7 @@ impl Leases {
             Err(error) if error.is_full() => {
                 notes.push(format!("{error}; no new lease is given until it can"));
                 let salvaged = salvage::read(path).unwrap_or_default();
-                let since = Instant::now();
-                (State::Failed { since }, salvaged.records)
+                (State::failed(&error.source), salvaged.records)
             }
             Err(error) => return Err(error),
         };
@@ -149,20 +157,15 @@ impl Leases {
     /// then tried again.
     pub fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::Failed { since } = *state {
+        if let State::Failed { since, why } = &*state {
             if since.elapsed() < RETRY {
-                let recently = std::io::Error::other("it failed less than a second ago");
-                return Err(StoreError::new(
-                    &self.path,
-                    "write to",
-                    redb::Error::Io(recently),
-                ));
+                let again = redb::Error::Io(std::io::Error::other(why.clone()));
+                return Err(StoreError::new(&self.path, "write to", again));
             }
             match open(&self.path) {
                 Ok(database) => *state = State::Open(database),
                 Err(error) => {
-                    let since = Instant::now();
-                    *state = State::Failed { since };
+                    *state = State::failed(&error.source);
                     return Err(error);
                 }
             }
@@ -171,9 +174,8 @@ impl Leases {
             unreachable!("it was opened, or we have returned");
         };
         let written = write(database, changes);
-        if written.is_err() {
-            let since = Instant::now();
-            *state = State::Failed { since };
+        if let Err(error) = &written {
+            *state = State::failed(error);
         }
         written.map_err(|error| StoreError::new(&self.path, "write to", error))
     }

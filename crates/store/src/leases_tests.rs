@@ -15,6 +15,7 @@ fn record(last: u8) -> LeaseRecord {
         hostname: Some(format!("pc{last}")),
         expires: 1000,
         state: RecordState::Bound,
+        written: 500,
     }
 }
 

@@ -34,6 +34,9 @@ pub struct LeaseRecord {
     pub expires: u64,
     /// Whose it is.
     pub state: RecordState,
+    /// When the record was written, in seconds of Unix time; 0 in those of an early version.
+    #[serde(default)]
+    pub written: u64,
 }
 
 /// Between a record and its check sum: no byte of JSON text outside a string.
@@ -94,6 +97,7 @@ mod tests {
             hostname: Some("pc1".into()),
             expires: 1000,
             state: RecordState::Bound,
+            written: 0,
         }
     }
 

@@ -29,7 +29,8 @@ pub(crate) struct Salvaged {
 }
 
 /// Reads through the file. An address may have several records in it, older ones among them; the one
-/// that ends last counts, so that at worst an address is kept for too long.
+/// that was written last counts. One that was removed may come back, so that at worst an address is
+/// kept for too long.
 pub(crate) fn read(path: &Path) -> io::Result<Salvaged> {
     let mut file = File::open(path)?;
     let mut found: HashMap<Ipv4Addr, LeaseRecord> = HashMap::new();
@@ -50,9 +51,9 @@ pub(crate) fn read(path: &Path) -> io::Result<Salvaged> {
             }
             match record(&buffer[next..]) {
                 Some(record) => {
-                    let is_better = found
-                        .get(&record.address)
-                        .is_none_or(|other| other.expires <= record.expires);
+                    let is_better = found.get(&record.address).is_none_or(|other| {
+                        (other.written, other.expires) <= (record.written, record.expires)
+                    });
                     if is_better && found.len() < MOST {
                         found.insert(record.address, record);
                     }

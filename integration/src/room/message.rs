@@ -2,16 +2,19 @@
 
 use std::net::Ipv4Addr;
 
+use super::Relay;
 use crate::lab::Lab;
 
-/// Option 53 of answers.
-pub(super) const OFFER: u8 = 2;
-pub(super) const ACK: u8 = 5;
-pub(super) const NAK: u8 = 6;
+/// Option 53 of an answer: an offer.
+pub const OFFER: u8 = 2;
+/// An acknowledgement.
+pub const ACK: u8 = 5;
+/// A refusal.
+pub const NAK: u8 = 6;
 
 /// What a machine asks.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
+pub enum Kind {
     /// For any address.
     Discover,
     /// For the one that it was offered: SELECTING.
@@ -21,17 +24,17 @@ pub(super) enum Kind {
 }
 
 /// The machine's hardware address: locally administered, its number in the last four bytes.
-pub(super) fn mac(machine: u32) -> [u8; 6] {
+pub fn mac(machine: u32) -> [u8; 6] {
     let [a, b, c, d] = machine.to_be_bytes();
     [2, 0x67, a, b, c, d]
 }
 
 /// The message, through the relay.
-pub(super) fn ask(machine: u32, transaction: u32, relay: Ipv4Addr, kind: Kind) -> Vec<u8> {
+pub fn ask(machine: u32, transaction: u32, kind: Kind) -> Vec<u8> {
     let mut message = vec![1, 1, 6, 1];
     message.extend(transaction.to_be_bytes());
     message.resize(24, 0);
-    message.extend(relay.octets());
+    message.extend(Relay::ADDRESS.octets());
     message.extend(mac(machine));
     message.resize(236, 0);
     message.extend([99, 130, 83, 99]);
@@ -41,7 +44,7 @@ pub(super) fn ask(machine: u32, transaction: u32, relay: Ipv4Addr, kind: Kind) -
         message.extend([50, 4]);
         message.extend(address.octets());
     }
-    if matches!(kind, Kind::Select(_)) {
+    if let Kind::Select(_) = kind {
         message.extend([54, 4]);
         message.extend(Lab::SERVER.octets());
     }
@@ -52,16 +55,20 @@ pub(super) fn ask(machine: u32, transaction: u32, relay: Ipv4Addr, kind: Kind) -
 
 /// What an answer says.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Seen {
-    pub(super) kind: u8,
-    pub(super) machine: u32,
-    pub(super) transaction: u32,
-    pub(super) address: Ipv4Addr,
+pub struct Seen {
+    /// Option 53.
+    pub kind: u8,
+    /// Which machine's it is.
+    pub machine: u32,
+    /// The transaction that the machine chose.
+    pub transaction: u32,
+    /// The address that is the machine's (`yiaddr`).
+    pub address: Ipv4Addr,
 }
 
 impl Seen {
     /// Reads an answer to one of our machines. The server says its option 53 first of all.
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+    pub fn read(bytes: &[u8]) -> Option<Self> {
         let four = |at: usize| {
             bytes
                 .get(at..at + 4)?

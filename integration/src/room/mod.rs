@@ -6,10 +6,11 @@
 //! half of the times as a machine that remembers (INIT-REBOOT), else as one that does not. Whatever
 //! else it is told is a [`Fault`].
 
-mod message;
+mod book;
+pub mod message;
+mod relay;
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -17,16 +18,28 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use anyhow::{Result, bail};
 
-use crate::lab::{Client, Lab};
+use crate::lab::Lab;
+pub use book::nothing_is_forgotten;
+pub use relay::Relay;
+
 use message::{Kind, Seen, ask};
 
 /// Machines that wait for an answer at once.
 const OUTSTANDING: usize = 32;
 /// How long a machine waits before it starts over.
 const PATIENCE: Duration = Duration::from_millis(100);
+
+/// The room's network, with that many addresses to give, as netbootd's configuration has it.
+pub fn network(addresses: u32) -> String {
+    let first = u32::from(Relay::ADDRESS) + 9;
+    let (first, last) = (Ipv4Addr::from(first), Ipv4Addr::from(first + addresses - 1));
+    format!(
+        "[subnets.\"10.64.0.0/10\"]\npool = [\"{first}-{last}\"]\nrouter = \"{}\"\n",
+        Relay::ADDRESS
+    )
+}
 
 /// What the server may not do.
 #[derive(Clone, Debug)]
@@ -93,26 +106,19 @@ impl Common {
 pub struct Room {
     common: Arc<Common>,
     thread: Option<JoinHandle<Result<()>>>,
+    _relay: Relay,
 }
 
 impl Room {
-    /// Machines behind the relay `relay`, an address of `client`, ask the lab's server.
-    pub fn open(client: &Client, relay: Ipv4Addr, seed: u64) -> Result<Self> {
-        let namespace = File::open(format!("/proc/{}/ns/net", client.holder()))?;
+    /// Machines on [`network`], behind a relay on the lab's link. Nobody is in it yet.
+    pub fn open(lab: &Lab, seed: u64) -> Result<Self> {
+        let relay = Relay::open(lab)?;
+        let socket = relay.socket()?;
         let common = Arc::new(Common::default());
         let shared = Arc::clone(&common);
         let work = move || {
-            // Of this thread alone, and the socket is made in it.
-            move_into_link_name_space(
-                std::os::fd::AsFd::as_fd(&namespace),
-                Some(LinkNameSpaceType::Network),
-            )?;
-            let socket = UdpSocket::bind(SocketAddrV4::new(relay, 67))
-                .with_context(|| format!("cannot be a relay at {relay}"))?;
-            socket.set_read_timeout(Some(Duration::from_millis(2)))?;
             Asking {
                 socket,
-                relay,
                 common: &shared,
                 random: seed | 1,
                 waiting: HashMap::new(),
@@ -124,6 +130,7 @@ impl Room {
         Ok(Self {
             common,
             thread: Some(std::thread::spawn(work)),
+            _relay: relay,
         })
     }
 
@@ -192,7 +199,6 @@ struct Waiting {
 
 struct Asking<'a> {
     socket: UdpSocket,
-    relay: Ipv4Addr,
     common: &'a Common,
     random: u64,
     waiting: HashMap<u32, Waiting>,
@@ -221,18 +227,20 @@ impl Asking<'_> {
         Ok(())
     }
 
-    /// One machine begins: a new one if there is one, else one that has an address.
+    /// One machine begins: mostly a new one if there is one, else one that has begun before.
     fn begin(&mut self) {
         let machines = self.common.machines.load(Ordering::Relaxed);
         let is_roll_call = self.common.roll_call.load(Ordering::Relaxed);
-        let machine = if machines > 0 && is_roll_call {
+        let is_new =
+            self.next_new < machines && (self.next_new == 0 || !self.roll().is_multiple_of(4));
+        let machine = if is_roll_call && machines > 0 {
             self.called = (self.called + 1) % machines;
             self.called
-        } else if self.next_new < machines {
+        } else if is_new {
             self.next_new += 1;
             self.next_new - 1
-        } else if machines > 0 {
-            (self.roll() % u64::from(machines)) as u32
+        } else if self.next_new > 0 {
+            (self.roll() % u64::from(self.next_new)) as u32
         } else {
             return;
         };
@@ -257,7 +265,7 @@ impl Asking<'_> {
 
     fn send(&mut self, machine: u32, kind: Kind) {
         let transaction = self.roll() as u32;
-        let message = ask(machine, transaction, self.relay, kind);
+        let message = ask(machine, transaction, kind);
         let to = SocketAddrV4::new(Lab::SERVER, 67);
         // What cannot be sent is asked again after a while, as what got lost.
         let _ = self.socket.send_to(&message, to);

@@ -7,6 +7,7 @@ use model::MacAddr;
 use super::{Entry, LeaseBook, PoolId};
 use crate::client_id::ClientKey;
 use crate::lease::{BindingState, Lease, LeaseChange};
+use crate::operator::Refusal;
 
 /// Leases that one hardware address can hold in one subnet; more identifiers behind it take the
 /// place of the oldest.
@@ -135,6 +136,39 @@ impl LeaseBook {
             state: BindingState::Bound,
         }));
         changes
+    }
+
+    /// Why the lease of another server cannot be taken over, if it cannot.
+    pub(crate) fn refusal(&self, unix: u64, key: &ClientKey, address: Ipv4Addr) -> Option<Refusal> {
+        let Some(id) = self.subnet_of(address) else {
+            return Some(Refusal::NoSubnet);
+        };
+        let reserved_for = self.reserved_addresses.get(&address);
+        if self.taken_by_hosts.contains(&address) {
+            return Some(Refusal::Taken);
+        }
+        if let Some(other) = reserved_for.filter(|other| **other != key.mac) {
+            return Some(Refusal::Reserved(*other));
+        }
+        if !self.is_open(unix, id, key, address) {
+            let holder = self.lease(address).map(|lease| lease.mac);
+            return Some(holder.map_or(Refusal::NotInPool, Refusal::Leased));
+        }
+        let other = self
+            .lease_of(unix, id, key)
+            .filter(|other| *other != address);
+        let current = other.filter(|other| {
+            self.entries
+                .get(other)
+                .is_some_and(|entry| !entry.is_over(unix))
+        });
+        current.map(Refusal::HasOther)
+    }
+
+    /// Whether the client of an address was heard of by other means than DHCP.
+    pub(crate) fn is_kept(&self, unix: u64, address: Ipv4Addr) -> bool {
+        let entry = self.entries.get(&address);
+        entry.is_some_and(|entry| unix < entry.alive_until)
     }
 
     /// Whether nobody else has a claim on the address: of this subnet, in its pool or reserved for

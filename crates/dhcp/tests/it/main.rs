@@ -9,6 +9,7 @@ mod identity;
 mod lab;
 mod names;
 mod options;
+mod operator;
 mod probe;
 mod properties;
 mod relays;

@@ -40,7 +40,10 @@ pub fn run(command: &StatusCommand, socket: &Path) -> anyhow::Result<()> {
             let images: Vec<ImageStatus> = get(socket, "/images")?;
             let nfs: NfsStatus = get(socket, "/nfs")?;
             let builds: Vec<BuildStatus> = get(socket, "/builds")?;
-            let mut text = render(&links, &images, &builds, &clients, command.steps);
+            let alarms: Vec<String> = get(socket, "/alarms")?;
+            let alarms = alarms.iter().map(|alarm| format!("ALARM: {alarm}\n"));
+            let mut text: String = alarms.collect();
+            text += &render(&links, &images, &builds, &clients, command.steps);
             text.push_str(&render_nfs(&nfs));
             if command.watch && std::io::stdout().is_terminal() {
                 print!("\x1b[H\x1b[2J{text}");

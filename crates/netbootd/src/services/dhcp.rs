@@ -1,52 +1,56 @@
 //! DHCP and proxyDHCP: the sockets of one link, and the order in which things become true.
 //!
-//! All decisions are the `dhcp` crate's. A batch of datagrams is answered, the lease changes of the
-//! whole batch go to the disk in one commit, and only then do the answers leave: what a client was
-//! told is on disk first, and a room of machines shares one wait for the disk.
+//! All decisions are the `dhcp` crate's. What is acknowledged waits for the disk in [`writer`]: what a
+//! client was told is on disk first, and a room of machines shares one wait. Whatever else is
+//! answered, an offer above all, waits for nothing.
+
+mod writer;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use boot::Plan;
 use boot::loader::{self, Chain};
 use dhcp::{
-    Answer, BootFile, BootPolicy, ClientInfo, Done, Event, EventKind, LinkId, Received, Server,
+    Answer, BootFile, BootPolicy, ClientInfo, Done, Event, EventKind, Pending, Received, Server,
 };
 use model::{Firmware, MacAddr, Stage};
 use store::Leases;
 use tokio::net::UdpSocket;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
 use crate::daemon::{Daemon, unix_millis};
-use crate::leases::{lease_clock, to_change};
+use crate::leases::lease_clock;
 use crate::links::Link;
+use writer::{Then, Writer};
 
-/// Datagrams answered with one commit.
+/// Datagrams taken at once.
 const BATCH: usize = 64;
 
-/// The one DHCP server behind all links, and its disk.
+/// The one DHCP server behind all links, and the thread that writes its leases.
 pub struct Shared {
-    server: Mutex<Server>,
-    leases: Leases,
-    /// Told after each commit, for those that follow the leases' names.
-    changed: Notify,
+    server: Arc<Mutex<Server>>,
+    writer: Writer,
 }
 
 impl Shared {
     /// A server with what the disk held.
     pub fn new(server: Server, leases: Leases) -> Arc<Self> {
-        Arc::new(Self {
-            server: Mutex::new(server),
-            leases,
-            changed: Notify::new(),
-        })
+        let server = Arc::new(Mutex::new(server));
+        let writer = Writer::start(Arc::clone(&server), leases);
+        Arc::new(Self { server, writer })
     }
 
     /// Waits until leases have changed since the last wait.
     pub async fn changed(&self) {
-        self.changed.notified().await;
+        self.writer.changed().await;
+    }
+
+    /// Why leases cannot be written at present, if they cannot.
+    pub fn alarm(&self) -> Option<String> {
+        self.writer.alarm()
     }
 
     /// Runs `work` with the server to itself.
@@ -54,11 +58,23 @@ impl Shared {
         work(&mut self.server.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Answers a batch: decide all, write once, and give back what is left to do.
-    fn answer(&self, batch: &[Datagram], link: LinkId, policy: &Policy<'_>) -> Vec<Done> {
-        self.with(|server| {
+    /// Has the writer store what `decide` decides, and waits for it. `None` when there is nothing to
+    /// store, else whether it is on the disk now.
+    pub fn store(&self, decide: impl FnOnce(&mut Server) -> Option<Pending>) -> Option<bool> {
+        let stored = self.with(|server| {
+            let pending = decide(server)?;
+            let (tell, stored) = mpsc::channel();
+            self.writer.write(server, pending, Then::Tell(tell));
+            Some(stored)
+        })?;
+        Some(stored.recv().unwrap_or(false))
+    }
+
+    /// Answers a batch. What has to be on the disk first is left to the writer; the rest leaves now.
+    fn answer(&self, batch: &[Datagram], outlet: &Arc<Outlet>, policy: &Policy<'_>) {
+        let done = self.with(|server| {
             let now = lease_clock();
-            let (mut done, mut pending) = (Vec::with_capacity(batch.len()), Vec::new());
+            let mut done = Vec::with_capacity(batch.len());
             for datagram in batch {
                 let Datagram {
                     to_port,
@@ -66,37 +82,48 @@ impl Shared {
                     bytes,
                 } = datagram;
                 let received = Received {
-                    link,
+                    link: outlet.link.id,
                     source: *source,
                     to_port: *to_port,
                     bytes,
                 };
                 match server.handle(now, &received, policy) {
                     Ok(Answer::Done(answer)) => done.push(answer),
-                    Ok(Answer::Pending(answer)) => pending.push(answer),
+                    // With the server still to itself, so that the order is that of the decisions.
+                    Ok(Answer::Pending(pending)) => {
+                        let then = Then::Send(Arc::clone(outlet));
+                        self.writer.write(server, pending, then);
+                    }
                     Err(discard) => debug!(%source, reason = discard.as_str(), "DHCP: discarded"),
                 }
             }
-            if pending.is_empty() {
-                return done;
-            }
-            let changes: Vec<store::Change> = pending
-                .iter()
-                .flat_map(|pending| pending.changes())
-                .map(to_change)
-                .collect();
-            let written = self.leases.commit(&changes);
-            if let Err(error) = &written {
-                // Not on disk, so not true: nobody is told, and the clients will ask again.
-                error!(%error, "leases cannot be written; none is acknowledged until they can");
-            }
-            self.changed.notify_one();
-            done.extend(pending.into_iter().map(|pending| match written {
-                Ok(()) => server.commit(pending),
-                Err(_) => server.abort(pending),
-            }));
             done
-        })
+        });
+        done.into_iter().for_each(|done| outlet.send(done));
+    }
+}
+
+/// Where the answers of one link leave: the sockets of ports 67 and 4011.
+pub struct Outlet {
+    daemon: Arc<Daemon>,
+    link: Link,
+    sockets: [std::net::UdpSocket; 2],
+}
+
+impl Outlet {
+    /// Sends what is to be sent, and tells what happened.
+    fn send(&self, done: Done) {
+        if let Some(reply) = &done.reply {
+            let to = reply.destination.address();
+            let from = SocketAddrV4::new(self.link.address, reply.from_port);
+            self.daemon.captures.dhcp(false, from, to, &reply.bytes);
+            let socket = &self.sockets[usize::from(reply.from_port == 4011)];
+            if let Err(error) = socket.send_to(&reply.bytes, to) {
+                warn!(interface = self.link.name, %to, %error, "DHCP: an answer was not sent");
+            }
+        }
+        let events = done.events.iter();
+        events.for_each(|event| tell(&self.daemon, event));
     }
 }
 
@@ -187,11 +214,16 @@ pub async fn serve(
     http_port: u16,
     mut shutdown: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let [server, boot_server] = sockets;
+    let [server, boot_server] = &sockets;
     let (server, boot_server) = (
-        UdpSocket::from_std(server)?,
-        UdpSocket::from_std(boot_server)?,
+        UdpSocket::from_std(server.try_clone()?)?,
+        UdpSocket::from_std(boot_server.try_clone()?)?,
     );
+    let outlet = Arc::new(Outlet {
+        daemon: Arc::clone(&daemon),
+        link,
+        sockets,
+    });
     let mut batch = Vec::with_capacity(BATCH);
     loop {
         tokio::select! {
@@ -212,30 +244,14 @@ pub async fn serve(
         for datagram in &batch {
             let to = match datagram.source.ip().is_unspecified() {
                 true => Ipv4Addr::BROADCAST,
-                false => link.address,
+                false => outlet.link.address,
             };
             let to = SocketAddrV4::new(to, datagram.to_port);
             daemon
                 .captures
                 .dhcp(true, datagram.source, to, &datagram.bytes);
         }
-        let answers = tokio::task::block_in_place(|| shared.answer(&batch, link.id, &policy));
-        for answer in answers {
-            if let Some(reply) = &answer.reply {
-                let socket = if reply.from_port == 4011 {
-                    &boot_server
-                } else {
-                    &server
-                };
-                let to = reply.destination.address();
-                let from = SocketAddrV4::new(link.address, reply.from_port);
-                daemon.captures.dhcp(false, from, to, &reply.bytes);
-                if let Err(error) = socket.send_to(&reply.bytes, to).await {
-                    warn!(interface = link.name, %to, %error, "DHCP: an answer was not sent");
-                }
-            }
-            answer.events.iter().for_each(|event| tell(&daemon, event));
-        }
+        shared.answer(&batch, &outlet, &policy);
     }
 }
 

@@ -1,0 +1,47 @@
+//! A relay with a network of its own behind it, all in one socket.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::lab::{Client, Lab};
+
+/// A relay on the lab's link. Its network is gone when this is dropped.
+#[derive(Debug)]
+pub struct Relay(Client);
+
+impl Relay {
+    /// The relay's address in the network behind it, which is where the server answers to.
+    pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 64, 0, 1);
+
+    /// Puts it on the link, and tells the server the way.
+    pub fn open(lab: &Lab) -> Result<Self> {
+        let client = lab.client()?;
+        client.set_address(Self::ADDRESS)?;
+        client.route(&format!("{}/32", Lab::SERVER))?;
+        let (address, bridge) = (Self::ADDRESS, Lab::BRIDGE);
+        lab.server()
+            .ip(&format!("route add {address} dev {bridge}"))?;
+        Ok(Self(client))
+    }
+
+    /// Its socket, which waits for 2 ms when it is read.
+    pub fn socket(&self) -> Result<UdpSocket> {
+        let namespace = File::open(format!("/proc/{}/ns/net", self.0.holder()))?;
+        let bind = move || {
+            // The namespace is this thread's alone, and a socket stays in the one that it was made in.
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+            UdpSocket::bind(SocketAddrV4::new(Self::ADDRESS, 67))
+        };
+        let socket = std::thread::spawn(bind)
+            .join()
+            .map_err(|_| anyhow!("the thread that makes a socket has ended"))?
+            .with_context(|| format!("cannot be a relay at {}", Self::ADDRESS))?;
+        socket.set_read_timeout(Some(Duration::from_millis(2)))?;
+        Ok(socket)
+    }
+}
