@@ -85,6 +85,12 @@ pub(crate) const TEST: &[Package] = &[
     package("systemd", "/usr/bin/systemd-analyze"),
 ];
 
+/// To measure: peers that no test needs.
+pub(crate) const BENCH: &[Package] = &[
+    package("dnsmasq-base", "/usr/sbin/dnsmasq"),
+    package("kea-dhcp4-server", "/usr/sbin/kea-dhcp4"),
+];
+
 /// Installs what is missing, by name, after saying so; says nothing where nothing is missing.
 pub(crate) fn all(arguments: &Arguments) -> Result<()> {
     let wanted = if arguments.demo {

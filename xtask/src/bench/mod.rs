@@ -5,9 +5,11 @@
 //! means that something could not be measured. A figure is the median of its rounds.
 
 mod boot;
+mod dhcp;
 mod image;
 mod nfs;
 mod rows;
+mod usage;
 
 use anyhow::Result;
 
@@ -16,6 +18,8 @@ use anyhow::Result;
 pub(crate) enum Bench {
     /// Power-on to login prompt: netbootd, what an operator has today, and the best that is known
     Boot(boot::Arguments),
+    /// Addresses: netbootd, dnsmasq and Kea
+    Dhcp(dhcp::Arguments),
     /// Making root images: netbootd, mksquashfs and gensquashfs
     Image(image::Arguments),
     /// READs and metadata over NFS: netbootd, nfs-ganesha, and a server of the crate nfsserve
@@ -29,6 +33,7 @@ pub(crate) enum Bench {
 pub(crate) fn run(bench: &Bench) -> Result<()> {
     match bench {
         Bench::Boot(arguments) => boot::measure(arguments),
+        Bench::Dhcp(arguments) => dhcp::measure(arguments),
         Bench::Image(arguments) => image::measure(arguments),
         Bench::Nfs(arguments) => nfs::measure(arguments),
         Bench::NfsClient(arguments) => nfs::client(arguments),

@@ -24,7 +24,6 @@
 mod case;
 mod client;
 mod subject;
-mod usage;
 
 use std::fs;
 use std::path::PathBuf;
@@ -37,6 +36,7 @@ use integration::{Lab, succeed};
 use serde_json::Value;
 
 use super::rows::Rows;
+use super::usage;
 use crate::build;
 use case::{CASES, Case, Files};
 use subject::{Serving, Subject};

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// Processor time of a process and its threads in seconds, user and system together.
-pub(super) fn processor_time(pid: u32) -> Result<f64> {
+pub(crate) fn processor_time(pid: u32) -> Result<f64> {
     let path = format!("/proc/{pid}/stat");
     let stat = fs::read_to_string(&path).with_context(|| format!("no {path}"))?;
     seconds(&stat).with_context(|| format!("cannot make sense of {path}"))
@@ -23,13 +23,13 @@ fn seconds(stat: &str) -> Option<f64> {
 }
 
 /// Lets [`peak_memory`] begin anew.
-pub(super) fn forget_peak(pid: u32) -> Result<()> {
+pub(crate) fn forget_peak(pid: u32) -> Result<()> {
     let path = format!("/proc/{pid}/clear_refs");
     fs::write(&path, "5").with_context(|| format!("cannot write {path}"))
 }
 
 /// The most memory that a process has held, in MiB.
-pub(super) fn peak_memory(pid: u32) -> Result<f64> {
+pub(crate) fn peak_memory(pid: u32) -> Result<f64> {
     let path = format!("/proc/{pid}/status");
     let status = fs::read_to_string(&path).with_context(|| format!("no {path}"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
