@@ -22,16 +22,19 @@ pub enum Firmware {
     Bios,
     /// OVMF; the card has no ROM, so EDK2's own PXE stack asks, and gets an iPXE from the server.
     Uefi,
+    /// OVMF that enforces Secure Boot with Microsoft's keys, as machines are sold.
+    SecureBoot,
     /// OVMF told to boot over HTTP only: its first file comes from a URL, not over TFTP.
     UefiHttp,
 }
 
 impl Firmware {
-    /// `bios`, `uefi` or `uefi-http`.
+    /// `bios`, `uefi`, `secure-boot` or `uefi-http`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Bios => "bios",
             Self::Uefi => "uefi",
+            Self::SecureBoot => "secure-boot",
             Self::UefiHttp => "uefi-http",
         }
     }
@@ -129,11 +132,24 @@ impl Machine {
                 let order = if disk.is_some() { "nc" } else { "n" };
                 qemu.args(["-machine", "pc,graphics=off", "-boot", order]);
             }
-            Firmware::Uefi | Firmware::UefiHttp => {
+            Firmware::Uefi | Firmware::UefiHttp | Firmware::SecureBoot => {
                 device.push_str(",romfile=,bootindex=1");
-                let variables = uefi_variables(lab, &tap)?;
-                qemu.args(["-machine", "q35", "-drive"])
-                    .arg("if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd")
+                let enforces = firmware == Firmware::SecureBoot;
+                let (kind, machine) = if enforces {
+                    (".ms", "q35,smm=on")
+                } else {
+                    ("", "q35")
+                };
+                let variables = uefi_variables(lab, &tap, kind)?;
+                qemu.args(["-machine", machine]);
+                if enforces {
+                    // What the operating system cannot write to.
+                    qemu.args(["-global", "driver=cfi.pflash01,property=secure,value=on"]);
+                }
+                qemu.arg("-drive")
+                    .arg(format!(
+                        "if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M{kind}.fd"
+                    ))
                     .arg("-drive")
                     .arg(format!("if=pflash,format=raw,unit=1,file={}", variables.display()));
             }
@@ -348,10 +364,10 @@ fn console(lab: &Lab, tap: &str) -> PathBuf {
 }
 
 /// The machine's own copy of the firmware's variables.
-fn uefi_variables(lab: &Lab, tap: &str) -> Result<PathBuf> {
-    let original = "/usr/share/OVMF/OVMF_VARS_4M.fd";
+fn uefi_variables(lab: &Lab, tap: &str, kind: &str) -> Result<PathBuf> {
+    let original = format!("/usr/share/OVMF/OVMF_VARS_4M{kind}.fd");
     let copy = lab.folder().join(format!("variables-{tap}.fd"));
-    std::fs::copy(original, &copy)
+    std::fs::copy(&original, &copy)
         .with_context(|| format!("cannot copy {original}; is package ovmf installed?"))?;
     Ok(copy)
 }

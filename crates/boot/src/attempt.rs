@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use model::{ClientArch, Firmware, GenerationId, ImageName, RootMode, Stage};
 
 use crate::HostIdentity;
+use crate::ladder::Missed;
 
 /// A stage reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +67,8 @@ pub struct Facts {
     pub firmware: Option<Firmware>,
     /// Its loader was told to give it to its own disk.
     pub own_disk: bool,
+    /// What it failed at if nothing more is heard of it before its loader asks for a script.
+    pub ladder: Option<Missed>,
 }
 
 /// Which drivers of network cards come to a client with its initrd.

@@ -1,6 +1,6 @@
 //! What holds for one client: its own settings over those of its groups.
 
-use model::{BootChoice, Changes, Group, Home, MacAddr, RootMode, Settings};
+use model::{BootChoice, Changes, Group, Home, MacAddr, RootMode, Settings, Way};
 
 use crate::Site;
 
@@ -137,6 +137,16 @@ impl<'a> Layers<'a> {
     /// Where the homes of the server's accounts are.
     pub fn home(&self) -> Option<Home> {
         self.last(|settings| settings.home)
+    }
+
+    /// Whether its firmware enforces Secure Boot, if that is said.
+    pub fn secure_boot(&self) -> Option<bool> {
+        self.last(|settings| settings.secure_boot)
+    }
+
+    /// The way its firmware is brought to a loader, if that is said.
+    pub fn way(&self) -> Option<Way> {
+        self.last(|settings| settings.way)
     }
 
     /// Whether it has this account of the configuration or the server.

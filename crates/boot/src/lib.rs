@@ -4,6 +4,7 @@
 //! and that a UEFI PXE stack gets `snponly.efi`, and nothing of DHCP options or sockets.
 //!
 //! * [`Site`] answers [`Site::plan`]: what this client boots now.
+//! * [`ladder`] finds out how a firmware is brought to a loader, and remembers what worked.
 //! * [`loader`] names the first loader for a firmware; [`script`] writes the iPXE script.
 //! * [`overlay`] renders the few files that make one client differ from another.
 //! * [`Authority`] signs the clients' ssh host keys, and what they may do with them at the server.
@@ -15,6 +16,7 @@ pub mod grub;
 mod host_key;
 mod identity;
 pub mod known_hosts;
+pub mod ladder;
 mod layers;
 pub mod loader;
 pub mod overlay;

@@ -16,6 +16,10 @@ pub struct Loader {
     pub package: &'static str,
     /// Where that package puts it.
     pub path: &'static str,
+    /// The iPXE that has drivers of its own for network cards, instead of the firmware's; empty: none is known.
+    pub other: &'static str,
+    /// What Secure Boot lets start, and what that asks for; empty where there is no Secure Boot, or nothing known.
+    pub signed: &'static [&'static str],
 }
 
 /// A PC's BIOS: iPXE that drives the network card through the ROM's own UNDI interface.
@@ -24,6 +28,8 @@ pub const BIOS: Loader = Loader {
     file: "undionly.kpxe",
     package: "ipxe",
     path: "/usr/lib/ipxe/undionly.kpxe",
+    other: "ipxe.pxe",
+    signed: &[],
 };
 
 /// x86-64 UEFI: iPXE over the firmware's own network driver, which works wherever PXE itself did.
@@ -32,6 +38,8 @@ pub const UEFI_X64: Loader = Loader {
     file: "snponly.efi",
     package: "ipxe",
     path: "/usr/lib/ipxe/snponly.efi",
+    other: "ipxe.efi",
+    signed: &["shimx64.efi", "grubx64.efi"],
 };
 
 /// 32-bit x86 UEFI. Debian 12 packages no loader for it; the operator's folder may hold one.
@@ -40,6 +48,8 @@ pub const UEFI_X86: Loader = Loader {
     file: "snponly-i386.efi",
     package: "",
     path: "",
+    other: "ipxe-i386.efi",
+    signed: &[],
 };
 
 /// 64-bit ARM UEFI. Debian 12's ipxe package has none; the operator's folder may hold one.
@@ -48,6 +58,8 @@ pub const UEFI_ARM64: Loader = Loader {
     file: "snponly-arm64.efi",
     package: "",
     path: "",
+    other: "ipxe-arm64.efi",
+    signed: &["shimaa64.efi", "grubaa64.efi"],
 };
 
 /// 32-bit ARM UEFI, likewise.
@@ -56,6 +68,8 @@ pub const UEFI_ARM32: Loader = Loader {
     file: "snponly-arm32.efi",
     package: "",
     path: "",
+    other: "",
+    signed: &[],
 };
 
 /// Every kind, for `netbootd check`.
@@ -130,6 +144,12 @@ pub fn packaged_path(name: &str) -> Option<&'static str> {
     let others = PACKAGED.iter().map(|other| (other.file, other.path));
     let mut all = kinds.chain(others).filter(|(_, path)| !path.is_empty());
     all.find(|(file, _)| *file == name).map(|(_, path)| path)
+}
+
+/// The Debian package that brings a file beside the loaders.
+pub fn package(name: &str) -> Option<&'static str> {
+    let found = PACKAGED.iter().find(|packaged| packaged.file == name);
+    found.map(|packaged| packaged.package)
 }
 
 /// What a loader runs in the end.

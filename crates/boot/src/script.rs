@@ -1,5 +1,7 @@
 //! The iPXE script of one client.
 
+use std::net::SocketAddrV4;
+
 use model::{BootArguments, BootChoice, GenerationId, ImageName};
 
 /// What the script needs beyond the arguments for `init`.
@@ -62,6 +64,21 @@ pub fn local_disk() -> &'static str {
      iseq ${platform} pcbios && sanboot --no-describe --drive 0x80 ||\n\
      exit 1\n"
 }
+
+/// What a signed iPXE asks for before its own DHCP round, beside itself and at the root of TFTP: its script needs no
+/// boot file from anybody then. `http` is where our HTTP is.
+pub fn autoexec(http: SocketAddrV4) -> String {
+    let base = match http.port() {
+        80 => http.ip().to_string(),
+        _ => http.to_string(),
+    };
+    format!(
+        "#!ipxe\ndhcp && chain --replace http://{base}/boot/${{netX/mac:hexhyp}}.ipxe || autoboot\n"
+    )
+}
+
+/// The name that it asks for.
+pub const AUTOEXEC: &str = "autoexec.ipxe";
 
 /// What a menu offers.
 #[derive(Clone, Copy, Debug)]
@@ -190,6 +207,16 @@ mod tests {
             verity: None,
             token: "77".into(),
         }
+    }
+
+    #[test]
+    fn a_signed_ipxe_is_sent_to_its_script_and_goes_its_own_way_without() {
+        let at = |port| autoexec(SocketAddrV4::new([192, 168, 67, 1].into(), port));
+        assert_eq!(
+            at(80),
+            "#!ipxe\ndhcp && chain --replace http://192.168.67.1/boot/${netX/mac:hexhyp}.ipxe || autoboot\n"
+        );
+        assert!(at(8067).contains("//192.168.67.1:8067/boot/"));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use model::Stage;
 
 use crate::Attempt;
+use crate::ladder::Missed;
 
 /// How long after reaching a stage the next one may take before the boot counts as stopped, in
 /// milliseconds. Generous: a slow machine is not a broken one.
@@ -36,8 +37,9 @@ pub(crate) fn verdict_of(attempt: &Attempt, stage: Stage) -> String {
 
 /// The verdict on an attempt that went no further than `stage`.
 pub(crate) fn stopped_after(attempt: &Attempt, stage: Stage) -> String {
-    let address = attempt
-        .facts
+    let facts = &attempt.facts;
+    let next_time = facts.ladder.map_or(String::new(), Missed::next_time);
+    let address = facts
         .address
         .map(|a| a.to_string())
         .unwrap_or("its address".into());
@@ -45,20 +47,18 @@ pub(crate) fn stopped_after(attempt: &Attempt, stage: Stage) -> String {
         Stage::Discover => "it asked for an address and we offered none: see the log line of the \
              DISCOVER for the reason"
             .into(),
-        Stage::Offer => {
-            "it did not take our offer: another DHCP server may have answered first, or \
-             our answers do not reach it (VLAN, firewall, wireless isolation)"
-                .into()
-        }
+        Stage::Offer => format!(
+            "it did not take our offer: another DHCP server may have answered first, or our answers do not reach it \
+             (VLAN, firewall, wireless isolation){next_time}"
+        ),
         Stage::Ack => format!(
             "it has {address} and did not fetch the loader: UDP 69 may be blocked, or the firmware \
-             got another boot file from another server"
+             got another boot file from another server{next_time}"
         ),
         Stage::Loader => {
-            "it fetched the loader and iPXE never asked for its script: Secure Boot may \
-             have refused the loader, or iPXE hangs on this network card (try another loader for \
-             this firmware in [loaders])"
-                .into()
+            let told = attempt.detail(Stage::Loader).unwrap_or_default();
+            let loader = told.split_once(',').map_or("its loader", |(file, _)| file);
+            Missed::after_loader(loader, facts.arch, facts.ladder)
         }
         Stage::Script => "it fetched the script and not the kernel: TCP to our HTTP port may be \
              blocked, or iPXE failed (its screen shows an error number)"

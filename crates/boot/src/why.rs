@@ -5,6 +5,7 @@ use std::fmt::Write;
 use model::{MacAddr, Stage};
 use serde::{Deserialize, Serialize};
 
+use crate::verdict::verdict_of;
 use crate::{Attempt, ClientStatus, Outcome, Timelines};
 
 /// A gap that is worth naming, in milliseconds.
@@ -227,9 +228,13 @@ fn in_a_line(attempt: &Attempt, now: u64) -> String {
     let reached = attempt.stage().map_or("nothing", Stage::as_str);
     let after = attempt.last_seen.saturating_sub(attempt.began());
     let failure = attempt.failure.as_ref();
-    let failure = failure.map_or_else(String::new, |(stage, message)| {
-        format!("; {stage} failed: {message}")
-    });
+    let failure = match failure {
+        Some((stage, message)) => format!("; {stage} failed: {message}"),
+        None => match attempt.stage() {
+            Some(stage) if stage < Stage::Script => format!("; {}", verdict_of(attempt, stage)),
+            _ => String::new(),
+        },
+    };
     format!(
         "boot {}, {} ago, came to {reached} and was last heard of after {}{failure}",
         attempt.boot,

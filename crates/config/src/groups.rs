@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Group, MacAddr, RootMode, Settings};
+use model::{Group, MacAddr, RootMode, Settings, Way};
 
 use crate::conflicts::Claims;
 use crate::diagnostic::{Code, Fault};
@@ -118,6 +118,8 @@ fn settings(reader: &mut Reader<'_>, at: &KeyPath, users: &Names) -> Settings {
         autologin: reader.one(&at.child("autologin"), text::account_name),
         users: chosen_users(reader, at, users),
         home: home(reader, at),
+        secure_boot: reader.flag(&at.child("secure_boot")),
+        way: reader.word(&at.child("firmware"), Way::from_name),
     }
 }
 

@@ -62,10 +62,14 @@ impl Context<'_> {
         reply
     }
 
+    fn discovers(&self) -> bool {
+        self.request.kind == MessageType::Discover
+    }
+
     /// A URL with nothing behind it, if this client is to be told to go on to its own disk.
     pub(crate) fn own_disk(&self) -> Option<String> {
         let client = self.request.boot.as_ref()?;
-        let info = client.info(self.request.mac, self.link.id, None);
+        let info = client.info(self.request.mac, self.link.id, None, self.discovers());
         self.policy.own_disk(&info, self.link.address)
     }
 
@@ -76,7 +80,7 @@ impl Context<'_> {
             .boot
             .as_ref()
             .filter(|client| client.is_bootable())?;
-        let info = client.info(self.request.mac, self.link.id, address);
+        let info = client.info(self.request.mac, self.link.id, address, self.discovers());
         let boot = self.policy.boot_file(&info, self.link.address)?;
         let fits =
             !boot.file.is_empty() && boot.file.len() <= MAX_BOOT_FILE && !boot.file.contains('\0');

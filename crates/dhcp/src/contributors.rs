@@ -7,7 +7,7 @@ use model::Firmware;
 
 use crate::link::Subnet;
 use crate::option_code;
-use crate::policy::BootFile;
+use crate::policy::{BootFile, Telling};
 use crate::pxe::{BOOT_ITEM, BootClient};
 use crate::reply::{Reply, rebinding, renewal};
 use crate::request::Request;
@@ -97,32 +97,62 @@ fn has_default_route(mut routes: &[u8]) -> bool {
     false
 }
 
-/// Where the boot file is. `siaddr` is always set: firmware falls back on it in several ways. PXE
-/// firmware gets the file in the header (shim and old ROMs look there) and in option 67 (EDK2
-/// prefers it); the others in option 67, which has room for a URL.
+/// What a booting client is told on port 67; `leases` is whether the address is ours too.
+pub(crate) fn boot_options(
+    reply: &mut Reply,
+    request: &Request,
+    client: &BootClient,
+    boot: &BootFile,
+    leases: bool,
+) {
+    let telling = match client.is_pxe() {
+        true => boot.telling,
+        false => Telling::Whole,
+    };
+    if telling != Telling::Header || !leases {
+        boot_identity(reply, client);
+    }
+    match telling {
+        Telling::Whole => {
+            vendor_options(reply, client);
+            boot_file(reply, request, client, boot);
+        }
+        Telling::AtBootServer => {
+            reply.header().set_siaddr(boot.next_server);
+        }
+        Telling::Header => header_file(reply, client, boot),
+    }
+}
+
+/// The header's part. `siaddr` is always set: firmware falls back on it in several ways.
+fn header_file(reply: &mut Reply, client: &BootClient, boot: &BootFile) {
+    reply.header().set_siaddr(boot.next_server);
+    let file = boot.file.as_bytes();
+    if client.firmware != Firmware::HttpBoot && file.len() <= MAX_HEADER_FILE {
+        reply.header().set_fname(file);
+    }
+    if client.is_pxe() {
+        reply.header().set_sname_str(boot.next_server.to_string());
+    }
+}
+
+/// Where the boot file is. PXE firmware gets the file in the header (shim and old ROMs look there)
+/// and in option 67 (EDK2 prefers it); the others in option 67, which has room for a URL.
 pub(crate) fn boot_file(
     reply: &mut Reply,
     request: &Request,
     client: &BootClient,
     boot: &BootFile,
 ) {
-    reply.header().set_siaddr(boot.next_server);
-    let file = boot.file.as_bytes();
-    if client.firmware != Firmware::HttpBoot && file.len() <= MAX_HEADER_FILE {
-        reply.header().set_fname(file);
-    }
-    let mut option = file.to_vec();
+    header_file(reply, client, boot);
+    let mut option = boot.file.as_bytes().to_vec();
     if client.firmware != Firmware::Ipxe {
         // EDK2 writes a NUL over the byte after an option 67 that has none, be it the next option.
         option.push(0);
     }
-    let server_name = boot.next_server.to_string();
-    let is_pxe = matches!(client.firmware, Firmware::BiosPxe | Firmware::UefiPxe);
-    if is_pxe {
-        reply.header().set_sname_str(&server_name);
-    }
     reply.push(DhcpOption::BootfileName(option));
     if request.wants(option_code::TFTP_SERVER_NAME) {
+        let server_name = boot.next_server.to_string();
         reply.push(DhcpOption::TFTPServerName(server_name.into_bytes()));
     }
 }
@@ -142,8 +172,8 @@ pub(crate) fn boot_identity(reply: &mut Reply, client: &BootClient) {
 
 /// Option 43 for PXE firmware: the offer is all there is, boot its file. Never for iPXE, which would
 /// look for a menu in it.
-pub(crate) fn vendor_options(reply: &mut Reply, client: &BootClient) {
-    if matches!(client.firmware, Firmware::BiosPxe | Firmware::UefiPxe) {
+fn vendor_options(reply: &mut Reply, client: &BootClient) {
+    if client.is_pxe() {
         let mut bytes = DISCOVERY_CONTROL.to_vec();
         bytes.push(255);
         reply.push(DhcpOption::VendorExtensions(bytes));

@@ -8,8 +8,7 @@ use crate::answer::{Answer, Done};
 use crate::book::PoolId;
 use crate::context::Context;
 use crate::contributors::{
-    boot_file, boot_identity, further, identity, lease_times, names, network, no_proxy_wait,
-    own_disk, vendor_options,
+    boot_options, further, identity, lease_times, names, network, no_proxy_wait, own_disk,
 };
 use crate::destination::Destination;
 use crate::discard::Discard;
@@ -288,9 +287,7 @@ impl Server {
         let request = context.request;
         network(reply, self.book.subnet(subnet));
         if let Some((client, boot)) = request.boot.as_ref().zip(boot) {
-            boot_identity(reply, client);
-            vendor_options(reply, client);
-            boot_file(reply, request, client, boot);
+            boot_options(reply, request, client, boot, true);
             no_proxy_wait(reply, client);
         } else if let Some((client, nothing)) = request.boot.as_ref().zip(context.own_disk()) {
             own_disk(reply, client, &nothing);

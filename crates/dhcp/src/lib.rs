@@ -74,5 +74,5 @@ pub use event::{Event, EventKind};
 pub use lease::{BindingState, Lease, LeaseChange};
 pub use link::{Config, Link, LinkId, Mode, Reservation, Subnet};
 pub use operator::Refusal;
-pub use policy::{BootFile, BootPolicy, ClientInfo, IpxeFeatures};
+pub use policy::{BootFile, BootPolicy, ClientInfo, IpxeFeatures, Telling};
 pub use server::{Now, Received, Server, Stats};

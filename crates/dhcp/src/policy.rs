@@ -25,6 +25,8 @@ pub struct ClientInfo {
     pub vendor_class: String,
     /// What iPXE can do; all false for other firmware.
     pub ipxe: IpxeFeatures,
+    /// Whether it looks for servers (DHCPDISCOVER), with which an attempt to boot begins.
+    pub discovers: bool,
 }
 
 /// iPXE's feature list, option 175: what this build can fetch and start.
@@ -56,6 +58,21 @@ pub struct BootFile {
     /// A path for TFTP (PXE firmware) or an absolute URL (HTTP Boot and iPXE), at most 255 bytes;
     /// a longer one is as good as none.
     pub file: String,
+    /// How PXE firmware is told; others are told whole.
+    pub telling: Telling,
+}
+
+/// How PXE firmware is told of its boot file on port 67. On port 4011 it is told whole in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Telling {
+    /// Option 43 says to boot the file, and the file is in every place where firmware looks.
+    #[default]
+    Whole,
+    /// Only that there is a boot server, `siaddr`: the firmware asks it on port 4011 (BINL).
+    AtBootServer,
+    /// In the header only, without the options of PXE; beside another server with option 60, without
+    /// which nobody listens to a proxy.
+    Header,
 }
 
 /// The upper layers' say in who boots what. Asked on each offer and each acknowledgement.

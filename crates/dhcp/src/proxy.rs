@@ -7,7 +7,7 @@ use dhcproto::v4::MessageType;
 
 use crate::answer::{Answer, Done};
 use crate::context::Context;
-use crate::contributors::{boot_file, boot_identity, boot_item, identity, vendor_options};
+use crate::contributors::{boot_file, boot_identity, boot_item, boot_options, identity};
 use crate::destination::{CLIENT_PORT, Destination, is_host};
 use crate::discard::Discard;
 use crate::event::EventKind;
@@ -44,9 +44,7 @@ impl Server {
             reply.header().set_ciaddr(ciaddr);
         }
         identity(&mut reply, request, context.server_id());
-        boot_identity(&mut reply, client);
-        vendor_options(&mut reply, client);
-        boot_file(&mut reply, request, client, &boot);
+        boot_options(&mut reply, request, client, &boot, false);
         let boot_file = boot.file;
         let told = match kind {
             MessageType::Offer => vec![EventKind::Discover, EventKind::ProxyOffer { boot_file }],

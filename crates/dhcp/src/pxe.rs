@@ -76,6 +76,7 @@ impl BootClient {
         mac: MacAddr,
         link: LinkId,
         address: Option<std::net::Ipv4Addr>,
+        discovers: bool,
     ) -> ClientInfo {
         ClientInfo {
             mac,
@@ -86,7 +87,13 @@ impl BootClient {
             uuid: self.uuid,
             vendor_class: self.vendor_class.clone(),
             ipxe: self.ipxe,
+            discovers,
         }
+    }
+
+    /// Whether it is a PXE ROM or UEFI's own PXE.
+    pub(crate) fn is_pxe(&self) -> bool {
+        matches!(self.firmware, Firmware::BiosPxe | Firmware::UefiPxe)
     }
 }
 

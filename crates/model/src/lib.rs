@@ -20,6 +20,7 @@ mod settings;
 mod stage;
 mod text;
 mod verity;
+mod way;
 
 pub use arch::{ClientArch, Firmware};
 pub use boot_arguments::{BootArguments, BootArgumentsError, ClientNetwork, RootMode};
@@ -36,3 +37,4 @@ pub use run::{RunReport, RunReportError};
 pub use settings::{Group, Home, ParsePatternError, Pattern, Settings};
 pub use stage::Stage;
 pub use verity::{ParseVerityError, Verity};
+pub use way::Way;

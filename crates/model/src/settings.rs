@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{BootChoice, Changes, MacAddr, RootMode};
+use crate::{BootChoice, Changes, MacAddr, RootMode, Way};
 
 /// What can be said of one client and of a group alike.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,6 +34,10 @@ pub struct Settings {
     pub users: Option<Vec<String>>,
     /// Where the homes of the server's accounts are.
     pub home: Option<Home>,
+    /// Whether its firmware enforces Secure Boot; `None`: it is found out.
+    pub secure_boot: Option<bool>,
+    /// The way its firmware is brought to a loader; `None`: it is found out.
+    pub way: Option<Way>,
 }
 
 /// Where a client has the homes of the server's accounts from.

@@ -34,6 +34,9 @@ impl Asked<'_> {
     /// With `counts` this is a use of the ticket.
     pub fn plan(&self, picked: Option<&BootChoice>, counts: bool) -> Plan {
         let (daemon, client) = (self.daemon, self.client);
+        if counts {
+            daemon.firmware.worked(client);
+        }
         if let Some(picked) = picked {
             return daemon.images.load().site.plan(client, Some(picked));
         }

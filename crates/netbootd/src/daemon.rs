@@ -10,6 +10,7 @@ use model::{BootChoice, ClientArch, Firmware, MacAddr, Stage};
 use tracing::{info, warn};
 
 use crate::export::{Access, ExportFs, Folder, HandleKey, Network};
+use crate::firmware::FirmwareBook;
 use crate::images::Images;
 use crate::links::Link;
 use crate::loaders::Loaders;
@@ -48,6 +49,8 @@ pub struct Daemon {
     pub captures: Captures,
     /// Runs that are measured.
     pub runs: Runs,
+    /// How machines' firmware is brought to a loader, on disk.
+    pub firmware: FirmwareBook,
 }
 
 impl Daemon {
@@ -65,6 +68,7 @@ impl Daemon {
         let tickets = TicketBook::open(&config.state_dir);
         let captures = Captures::new(&config.state_dir);
         let runs = Runs::new(&config.state_dir);
+        let firmware = FirmwareBook::open(&config.state_dir);
         Arc::new(Self {
             config,
             images: ArcSwap::from_pointee(images),
@@ -79,6 +83,7 @@ impl Daemon {
             tickets,
             captures,
             runs,
+            firmware,
         })
     }
 

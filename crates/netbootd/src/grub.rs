@@ -1,11 +1,11 @@
 //! What GRUB is sent over TFTP: its configuration, made for the client that asks, and kernels and
-//! initrds.
+//! initrds. And the first script of an iPXE that asks for one there.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::Arc;
 
-use boot::{Plan, grub};
+use boot::{Plan, grub, script};
 use model::{BootChoice, ClientNetwork, GenerationId, ImageName, MacAddr, Stage};
 
 use crate::boots::Asked;
@@ -28,6 +28,15 @@ pub fn file(daemon: &Daemon, path: &str, peer: Ipv4Addr, local: Ipv4Addr) -> Opt
             let client: MacAddr = mac.parse().ok()?;
             let choice = choice.strip_suffix(".grub")?;
             configuration(daemon, client, Some(choice), peer, local)
+        }
+        [.., script::AUTOEXEC] => {
+            if let Some(client) = daemon.client_at(peer) {
+                daemon.firmware.spoke(client);
+            }
+            let links = daemon.links.load();
+            let link = links.iter().find(|served| served.link.address == local)?;
+            let http = SocketAddrV4::new(local, link.http_port);
+            Some(Sent::Text(script::autoexec(http).into_bytes()))
         }
         _ if path.join("/") == grub::CONFIGURATION => {
             configuration(daemon, daemon.client_at(peer)?, None, peer, local)

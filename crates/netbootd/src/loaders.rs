@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use boot::loader::{self, Loader};
-use model::ClientArch;
+use boot::loader::{self, Chain, Loader};
+use model::{ClientArch, Way};
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 
 /// The loaders that can be served.
@@ -34,15 +34,46 @@ impl Loaders {
         }
     }
 
-    /// The name of the file that a firmware of this architecture is told to fetch.
-    pub fn file_for(&self, arch: ClientArch) -> Option<&str> {
-        Some(self.file_of(&loader::for_arch(arch)?))
-    }
-
     /// The file for a kind of firmware.
     pub fn file_of(&self, kind: &Loader) -> &str {
         let chosen = self.chosen.iter().find(|(key, _)| *key == kind.key);
         chosen.map_or(kind.file, |(_, file)| file)
+    }
+
+    /// The file that a firmware of this architecture is told to fetch in this way; `None`: there is none.
+    pub fn file_in(&self, way: Way, arch: ClientArch) -> Option<&str> {
+        let kind = loader::for_arch(arch)?;
+        let first = self.file_of(&kind);
+        match way {
+            Way::Direct => Some(first),
+            Way::BootServer | Way::Header if arch.is_http() => None,
+            Way::BootServer | Way::Header => Some(first),
+            Way::OtherIpxe => [kind.other, kind.file]
+                .into_iter()
+                .find(|file| !file.is_empty() && *file != first),
+            Way::Shim => kind.signed.first().copied(),
+        }
+    }
+
+    /// The ways that a firmware of this architecture can be told, the first one first: those for which all files are
+    /// there. Where the operator has chosen GRUB, nobody is sent an iPXE.
+    pub fn ways(&self, arch: ClientArch) -> Vec<Way> {
+        let Some(kind) = loader::for_arch(arch) else {
+            return Vec::new();
+        };
+        let chose_grub = loader::chain(self.file_of(&kind)) == Chain::Grub;
+        let is_there = |way: Way| match way {
+            Way::OtherIpxe if chose_grub => false,
+            Way::OtherIpxe => self
+                .file_in(way, arch)
+                .is_some_and(|file| self.find(file).is_some()),
+            Way::Shim if chose_grub => false,
+            Way::Shim => {
+                !kind.signed.is_empty() && kind.signed.iter().all(|file| self.find(file).is_some())
+            }
+            _ => self.file_in(way, arch).is_some(),
+        };
+        Way::ALL.into_iter().filter(|way| is_there(*way)).collect()
     }
 
     /// Opens a loader by the name that a client asked for. Only regular files beneath the operator's
@@ -153,10 +184,43 @@ mod tests {
     }
 
     #[test]
+    fn the_other_ipxe_is_the_one_that_was_not_chosen() {
+        let other = |chosen: &str| {
+            let loaders = Loaders {
+                folders: Vec::new(),
+                chosen: vec![("uefi_x64", chosen.into())],
+            };
+            let file = loaders.file_in(Way::OtherIpxe, ClientArch::UefiX64);
+            (file.map(str::to_owned), loaders.ways(ClientArch::UefiX64))
+        };
+        assert_eq!(other("snponly.efi").0.as_deref(), Some("ipxe.efi"));
+        assert_eq!(other("ipxe.efi").0.as_deref(), Some("snponly.efi"));
+        let (_, ways) = other("shimx64.efi");
+        assert_eq!(ways, [Way::Direct, Way::BootServer, Way::Header]);
+    }
+
+    #[test]
+    fn nobody_is_sent_to_half_a_chain() {
+        let folder = tempfile::tempdir().unwrap();
+        let loaders = loaders(folder.path());
+        let arm = || loaders.ways(ClientArch::UefiArm64);
+        std::fs::write(folder.path().join("shimaa64.efi"), b"shim").unwrap();
+        assert!(!arm().contains(&Way::Shim));
+        std::fs::write(folder.path().join("grubaa64.efi"), b"grub").unwrap();
+        assert!(arm().contains(&Way::Shim) && !arm().contains(&Way::OtherIpxe));
+    }
+
+    #[test]
     fn the_operator_can_choose_another_loader() {
         let loaders = loaders(Path::new("/nowhere"));
-        assert_eq!(loaders.file_for(ClientArch::UefiX64), Some("my.efi"));
-        assert_eq!(loaders.file_for(ClientArch::BiosX86), Some("undionly.kpxe"));
-        assert_eq!(loaders.file_for(ClientArch::Other(31)), None);
+        assert_eq!(
+            loaders.file_in(Way::Direct, ClientArch::UefiX64),
+            Some("my.efi")
+        );
+        assert_eq!(
+            loaders.file_in(Way::Direct, ClientArch::BiosX86),
+            Some("undionly.kpxe")
+        );
+        assert_eq!(loaders.file_in(Way::Direct, ClientArch::Other(31)), None);
     }
 }

@@ -13,6 +13,7 @@ mod daemon;
 mod damage;
 mod export;
 mod find;
+mod firmware;
 mod grub;
 mod identity;
 mod images;

@@ -61,34 +61,10 @@ impl LinkContext {
         dns: Arc<Dns>,
         stopping: watch::Receiver<bool>,
     ) -> Arc<Self> {
-        let clients = daemon.config.clients.iter();
-        let reservation = |(mac, client): (&model::MacAddr, &config::ClientSettings)| Reservation {
-            mac: *mac,
-            address: client.address,
-            hostname: client.hostname.clone(),
-        };
-        let reservations = clients
-            .filter(|(_, client)| client.address.is_some() || client.hostname.is_some())
-            .map(reservation)
-            .collect();
         for subnet in &daemon.config.subnets {
             dns.serve_network(subnet.network, subnet.prefix_len);
         }
-        let relayed = daemon.config.subnets.iter().map(|subnet| Subnet {
-            network: subnet.network,
-            prefix_len: subnet.prefix_len,
-            pool: subnet.pool.clone(),
-            router: subnet.router,
-            dns: subnet.dns.clone(),
-            domain: Some(daemon.config.dns.domain.clone()),
-            lease_time: subnet.lease_time,
-            options: further(&subnet.options),
-        });
-        let dhcp_config = dhcp::Config {
-            links: Vec::new(),
-            subnets: relayed.collect(),
-            reservations,
-        };
+        let dhcp_config = relayed(&daemon.config);
         Arc::new(Self {
             daemon,
             dhcp,
@@ -109,6 +85,63 @@ impl LinkContext {
         config.subnets.extend(subnet);
         self.dhcp.with(|server| server.reconfigure(&config));
     }
+}
+
+/// What the DHCP server knows before it serves a link: the networks behind relays, and the clients' own addresses.
+pub fn relayed(config: &config::Config) -> dhcp::Config {
+    let subnets = config.subnets.iter().map(|subnet| Subnet {
+        network: subnet.network,
+        prefix_len: subnet.prefix_len,
+        pool: subnet.pool.clone(),
+        router: subnet.router,
+        dns: subnet.dns.clone(),
+        domain: Some(config.dns.domain.clone()),
+        lease_time: subnet.lease_time,
+        options: further(&subnet.options),
+    });
+    let reservations = config.clients.iter().map(|(mac, client)| Reservation {
+        mac: *mac,
+        address: client.address,
+        hostname: client.hostname.clone(),
+    });
+    let says_something =
+        |client: &Reservation| client.address.is_some() || client.hostname.is_some();
+    dhcp::Config {
+        links: Vec::new(),
+        subnets: subnets.collect(),
+        reservations: reservations.filter(says_something).collect(),
+    }
+}
+
+/// A link as the DHCP server knows it, and in full mode its network.
+pub fn dhcp_link(
+    config: &config::Config,
+    wanted: &Interface,
+    link: &Link,
+    mode: dhcp::Mode,
+    dns: Vec<std::net::Ipv4Addr>,
+) -> (dhcp::Link, Option<Subnet>) {
+    let subnet = (mode == dhcp::Mode::Full).then(|| Subnet {
+        network: link.address,
+        prefix_len: link.prefix_len,
+        pool: if wanted.pool.is_empty() {
+            links::default_pool(link)
+        } else {
+            wanted.pool.clone()
+        },
+        router: wanted.router,
+        dns,
+        domain: Some(config.dns.domain.clone()).filter(|domain| !domain.is_empty()),
+        lease_time: wanted.lease_time,
+        options: further(&wanted.options),
+    });
+    let link = dhcp::Link {
+        id: link.id,
+        address: link.address,
+        prefix_len: link.prefix_len,
+        mode,
+    };
+    (link, subnet)
 }
 
 /// Decides what we are on a link, binds every port, and hands out the services. Nothing answers
@@ -158,26 +191,7 @@ pub async fn start(
         dns: dns_servers.clone(),
         http_port,
     });
-    let subnet = (mode == dhcp::Mode::Full).then(|| Subnet {
-        network: link.address,
-        prefix_len: link.prefix_len,
-        pool: if wanted.pool.is_empty() {
-            links::default_pool(&link)
-        } else {
-            wanted.pool.clone()
-        },
-        router: wanted.router,
-        dns: dns_servers,
-        domain: Some(config.dns.domain.clone()).filter(|domain| !domain.is_empty()),
-        lease_time: wanted.lease_time,
-        options: further(&wanted.options),
-    });
-    let dhcp_link = dhcp::Link {
-        id: link.id,
-        address: link.address,
-        prefix_len: link.prefix_len,
-        mode,
-    };
+    let (dhcp_link, subnet) = dhcp_link(config, wanted, &link, mode, dns_servers);
     context.add_dhcp_link(dhcp_link, subnet);
 
     services.push((

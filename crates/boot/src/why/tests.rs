@@ -1,8 +1,9 @@
 use std::net::Ipv4Addr;
 
-use model::{ClientArch, Firmware};
+use model::{ClientArch, Firmware, Way};
 
 use super::*;
+use crate::ladder::{Miss, Missed};
 
 const PC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
 
@@ -98,12 +99,36 @@ fn a_system_that_never_settles_runs_and_says_so() {
 
 #[test]
 fn a_boot_that_stopped_says_where_and_why() {
-    let said = verdict_of(&boot(&[(3, Stage::Loader, "snponly.efi")]), 300);
+    let told = |arch, next| {
+        let mut timelines = boot(&[(3, Stage::Loader, "snponly.efi, 170 KiB over TFTP")]);
+        timelines.learn(PC, |facts| {
+            facts.arch = Some(arch);
+            facts.ladder = Some(Missed {
+                way: Way::Direct,
+                miss: Miss::Refused,
+                next,
+            });
+        });
+        verdict_of(&timelines, 300)
+    };
+    let said = told(ClientArch::UefiX64, Some(Way::Shim));
     assert!(
-        said.starts_with("The boot stopped after loader, 4 min ago. It fetched the loader"),
+        said.starts_with(
+            "The boot stopped after loader, 4 min ago. It fetched snponly.efi, then silence: Secure Boot refused it, or \
+             iPXE hangs on this network card; next time it gets shim and GRUB."
+        ),
         "{said}"
     );
-    assert!(said.contains("Secure Boot"), "{said}");
+    let said = told(ClientArch::UefiX64, Some(Way::OtherIpxe));
+    assert!(
+        said.contains("the other iPXE (Secure Boot lets only shim and GRUB start: packages "),
+        "{said}"
+    );
+    let said = told(ClientArch::BiosX86, None);
+    assert!(
+        said.contains("iPXE hangs on this machine; everything has been tried"),
+        "{said}"
+    );
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! What can be said of clients, and of groups of them.
 
-use super::{HOMES, ROOTS, key};
+use super::{HOMES, ROOTS, WAYS, key};
 use crate::key::Initial::Unset;
 use crate::key::Key;
-use crate::key::Kind::{List, Text};
+use crate::key::Kind::{Flag, List, Text};
 
 /// What can be said of one client and of a group alike: the table, whom it is about, whose settings come after it.
 macro_rules! shared {
@@ -88,6 +88,28 @@ macro_rules! shared {
         HOMES,
         Unset("\"machine\""),
         concat!("As login.home, for ", $these, ". Unset: ", $groups, "login.home."),
+    ),
+    key(
+        concat!($table, ".secure_boot"),
+        Flag,
+        Unset("true"),
+        concat!(
+            "true: the loaders that Secure Boot lets start, shim and GRUB; false: never those. Unset: ",
+            $groups,
+            "it is found out and remembered."
+        ),
+    ),
+    key(
+        concat!($table, ".firmware"),
+        WAYS,
+        Unset("\"boot-server\""),
+        concat!(
+            "How the firmware is brought to its loader. direct: the offer says it all. boot-server: it asks on port \
+             4011. header: header fields only. other-ipxe: with an iPXE that has drivers of its own. shim: with shim and \
+             GRUB. Unset: ",
+            $groups,
+            "each is tried until one works, which is remembered."
+        ),
     ),
         ]
     };

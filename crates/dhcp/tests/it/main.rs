@@ -13,4 +13,5 @@ mod options;
 mod probe;
 mod properties;
 mod relays;
+mod rules;
 mod scale;

@@ -215,6 +215,19 @@ fn loaders(loaded: &Loaded) {
             ),
         }
     }
+    println!("with Secure Boot:");
+    for kind in loader::ALL.iter().filter(|kind| !kind.signed.is_empty()) {
+        let missing = kind.signed.iter().find(|file| loaders.find(file).is_none());
+        let package = |file: &str| loader::package(file).unwrap_or_default();
+        match missing {
+            None => println!("  {:<11} {}", kind.key, kind.signed.join(", then ")),
+            Some(file) => println!(
+                "  {:<11} none, {file} is missing: package {}",
+                kind.key,
+                package(file)
+            ),
+        }
+    }
 }
 
 fn images(loaded: &Loaded) {

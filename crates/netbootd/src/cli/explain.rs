@@ -1,12 +1,14 @@
 //! `netbootd client`: what is configured for one machine, and which line says so.
 
 use anyhow::Context;
+use boot::ladder::way_in_words;
 use boot::{Layers, Plan, Site, Speaker};
 use clap::Args;
 use config::{KeyPath, Loaded};
-use model::MacAddr;
+use model::{MacAddr, Way};
 
 use super::client::get;
+use crate::firmware::FirmwareBook;
 use crate::images::Images;
 use crate::orders::TicketStatus;
 use crate::overlay;
@@ -58,6 +60,7 @@ pub fn run(command: &ClientCommand, loaded: &Loaded) -> anyhow::Result<()> {
         Plan::Unanswered => println!("  is not answered{by}"),
         Plan::Nothing(reason) => println!("  boots    nothing: {reason}"),
     }
+    firmware(loaded, &layers, client);
     if !command.explain {
         return Ok(());
     }
@@ -77,6 +80,37 @@ pub fn run(command: &ClientCommand, loaded: &Loaded) -> anyhow::Result<()> {
         .and_then(|client| client.address);
     files(&overlay::files(&loaded.config, site, client, address, runs));
     Ok(())
+}
+
+/// How its firmware is brought to a loader: as is said, or what has worked.
+fn firmware(loaded: &Loaded, layers: &Layers<'_>, client: MacAddr) {
+    let said = match (layers.way(), layers.secure_boot()) {
+        (Some(way), _) => format!(
+            "gets {}, as firmware = \"{}\" says",
+            way_in_words(way),
+            way.as_str()
+        ),
+        (None, Some(true)) => format!(
+            "gets {}, as secure_boot = true says",
+            way_in_words(Way::Shim)
+        ),
+        (None, _) => String::new(),
+    };
+    if !said.is_empty() {
+        println!("  firmware {said}");
+        return;
+    }
+    let known = FirmwareBook::open(&loaded.config.state_dir).known(client);
+    for known in &known {
+        let way = Way::from_name(&known.way).map_or("", way_in_words);
+        println!(
+            "  firmware (architecture {}) boots with {way}; found out and remembered",
+            known.arch
+        );
+    }
+    if known.is_empty() {
+        println!("  firmware what works is found out");
+    }
 }
 
 fn find(site: &Site, machine: &str) -> anyhow::Result<MacAddr> {
@@ -100,7 +134,7 @@ fn shown(names: &[&str]) -> String {
 }
 
 /// The keys that more than one table can set; of those marked, the last one counts.
-const KEYS: [(&str, bool); 13] = [
+const KEYS: [(&str, bool); 15] = [
     ("image", true),
     ("root", true),
     ("overlay", true),
@@ -114,6 +148,8 @@ const KEYS: [(&str, bool); 13] = [
     ("autologin", true),
     ("users", true),
     ("home", true),
+    ("secure_boot", true),
+    ("firmware", true),
 ];
 
 fn settings(loaded: &Loaded, layers: &Layers<'_>, client: MacAddr) {

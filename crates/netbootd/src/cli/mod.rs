@@ -11,6 +11,7 @@ mod next;
 mod quiet;
 mod root;
 mod runs;
+mod simulate;
 mod ssh;
 mod status;
 mod why;
@@ -74,6 +75,8 @@ enum Command {
     Leases(leases::LeasesCommand),
     /// Tells one client's latest boot step by step, and what it waited for
     Why(why::WhyCommand),
+    /// Plays a machine's boot against this configuration, packet by packet, without a network
+    Simulate(simulate::SimulateCommand),
     /// Says what makes ssh trust the clients
     Ssh(ssh::SshCommand),
     /// Makes a configuration of what an LTSP server has, and says what became of each line of it
@@ -126,6 +129,7 @@ impl Cli {
             Command::Apply(command) => apply::run(&command, &loaded.config.control_socket),
             Command::Leases(command) => leases::run(&command, &loaded.config.control_socket),
             Command::Why(command) => why::run(&command, &loaded.config.control_socket),
+            Command::Simulate(command) => simulate::run(&command, loaded),
             Command::Ssh(command) => ssh::run(&command, &loaded.config.control_socket),
             Command::ImportLtsp(command) => import::run(&command),
         };

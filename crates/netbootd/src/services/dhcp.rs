@@ -14,8 +14,9 @@ use boot::Plan;
 use boot::loader::{self, Chain};
 use dhcp::{
     Answer, BootFile, BootPolicy, ClientInfo, Done, Event, EventKind, Pending, Received, Server,
+    Telling,
 };
-use model::{Firmware, MacAddr, Stage};
+use model::{Firmware, MacAddr, Stage, Way};
 use store::Leases;
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
@@ -136,8 +137,10 @@ struct Datagram {
 
 /// Who boots what, asked by the protocol.
 pub struct Policy<'a> {
-    daemon: &'a Daemon,
-    http_port: u16,
+    /// Who knows.
+    pub daemon: &'a Daemon,
+    /// The TCP port of HTTP on the link.
+    pub http_port: u16,
 }
 
 impl Policy<'_> {
@@ -175,23 +178,31 @@ impl BootPolicy for Policy<'_> {
             }
         }
         let base = self.base(server);
-        let loader = self.daemon.loaders.file_for(client.arch);
+        if client.firmware == Firmware::Ipxe && client.ipxe.http {
+            self.daemon.firmware.spoke(client.mac);
+            return Some(BootFile {
+                next_server: server,
+                file: format!("{base}/boot/{}.ipxe", client.mac.hyphenated()),
+                telling: Telling::Whole,
+            });
+        }
+        let (way, loader) = self.daemon.way(client)?;
         let file = match client.firmware {
-            Firmware::Ipxe if client.ipxe.http => {
-                format!("{base}/boot/{}.ipxe", client.mac.hyphenated())
-            }
             // An iPXE without HTTP, as some network cards carry: chain ours. The URL is absolute,
             // since such an iPXE takes a bare name for a path on whatever booted it.
-            Firmware::Ipxe => format!("tftp://{server}/{}", loader?),
-            Firmware::BiosPxe | Firmware::UefiPxe => loader?.to_owned(),
-            Firmware::HttpBoot => {
-                let loader = loader.filter(|file| loader::chain(file) == Chain::Ipxe)?;
-                format!("{base}/loader/{loader}")
-            }
+            Firmware::Ipxe => format!("tftp://{server}/{loader}"),
+            Firmware::BiosPxe | Firmware::UefiPxe => loader,
+            Firmware::HttpBoot if loader::chain(&loader) == Chain::Grub => return None,
+            Firmware::HttpBoot => format!("{base}/loader/{loader}"),
         };
         Some(BootFile {
             next_server: server,
             file,
+            telling: match way {
+                Way::BootServer => Telling::AtBootServer,
+                Way::Header => Telling::Header,
+                Way::Direct | Way::OtherIpxe | Way::Shim => Telling::Whole,
+            },
         })
     }
 
@@ -285,7 +296,10 @@ fn tell(daemon: &Daemon, event: &Event) {
     let boots = event.firmware.is_some();
     match &event.kind {
         EventKind::Discover => match event.firmware {
-            Some((firmware, arch)) => daemon.discovered(client, firmware, arch),
+            Some((firmware, arch)) => {
+                daemon.discovered(client, firmware, arch);
+                daemon.tell_what_was_missed(client);
+            }
             None => debug!(%client, "DHCP: discover"),
         },
         EventKind::Offer {
@@ -293,14 +307,19 @@ fn tell(daemon: &Daemon, event: &Event) {
             boot_file: Some(file),
         } if boots => {
             daemon.reached(client, Stage::Offer, &format!("{address}, {file}"));
+            daemon.expect(client);
         }
-        EventKind::ProxyOffer { boot_file } => daemon.reached(client, Stage::Offer, boot_file),
+        EventKind::ProxyOffer { boot_file } => {
+            daemon.reached(client, Stage::Offer, boot_file);
+            daemon.expect(client);
+        }
         EventKind::Ack {
             address,
             boot_file: Some(file),
         } if boots => {
             daemon.reached(client, Stage::Ack, &format!("{address}, {file}"));
             daemon.learn(client, |facts| facts.address = Some(*address));
+            daemon.expect(client);
         }
         EventKind::BootServerAck { boot_file } => daemon.reached(client, Stage::Ack, boot_file),
         EventKind::Offer { address, .. } => debug!(%client, %address, "DHCP: offer"),

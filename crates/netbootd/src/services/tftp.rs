@@ -185,7 +185,7 @@ async fn transfer(peer: Peer<'_>, local: Ipv4Addr, request: &Request) -> io::Res
         Outcome::Done(bytes) => {
             let detail = format!("{name}, {} KiB over TFTP", bytes / 1024);
             match daemon.client_at(*client.ip()) {
-                Some(mac) => daemon.reached(mac, stage_of(name), &detail),
+                Some(mac) => daemon.fetched(mac, stage_of(name), &detail),
                 None => info!(%client, "{detail}"),
             }
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dhcp::{
     Answer, BootFile, BootPolicy, ClientInfo, Config, Discard, Done, Event, EventKind, Lease,
-    LeaseChange, Link, LinkId, Mode, Now, Received, Reservation, Server, Subnet, Transmit,
+    LeaseChange, Link, LinkId, Mode, Now, Received, Reservation, Server, Subnet, Telling, Transmit,
 };
 use model::{Firmware, MacAddr};
 
@@ -75,6 +75,7 @@ pub fn reservation(number: u32, address: Option<Ipv4Addr>, hostname: Option<&str
 #[derive(Default)]
 pub struct Files {
     pub without_ticket: BTreeSet<MacAddr>,
+    pub telling: Telling,
 }
 
 impl BootPolicy for Files {
@@ -89,6 +90,7 @@ impl BootPolicy for Files {
         has_ticket.then_some(BootFile {
             next_server: server,
             file,
+            telling: self.telling,
         })
     }
 

@@ -5,7 +5,7 @@ use std::net::SocketAddrV4;
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
-use boot::Drivers;
+use boot::{Drivers, script};
 use model::{GenerationId, ImageName, MacAddr, Report, Stage};
 use tracing::{debug, warn};
 
@@ -63,6 +63,10 @@ impl Handler for Routes<'_> {
                     .and_then(|mac| mac.parse().ok());
                 mac.map(|mac| aside(|| self.script(mac, peer, local, request)))
             }
+            (_, ["loader", script::AUTOEXEC]) => {
+                let text = script::autoexec(local);
+                Some(Answer::generated("text/plain", text.into_bytes()))
+            }
             (_, ["loader", name]) => self.loader(name, request),
             (_, ["images", name, generation, file]) => {
                 self.image_file(name, generation, file, peer, request)
@@ -102,7 +106,7 @@ impl Handler for Routes<'_> {
         };
         if let (true, Some(client)) = (to_the_end, self.daemon.client_at(*peer.ip())) {
             let detail = format!("{} KiB over HTTP", answer.body.len() / 1024);
-            self.daemon.reached(client, stage, &detail);
+            self.daemon.fetched(client, stage, &detail);
         }
     }
 }
