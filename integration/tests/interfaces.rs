@@ -3,20 +3,25 @@
 use std::fs;
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use integration::subject::netbootd::{command, serve, state_dir};
-use integration::{Lab, Neighbour, Process, in_lab, succeed, until};
+use integration::{Client, Lab, Neighbour, Process, in_lab, succeed, until};
 
 /// Longer than the daemon looks for another DHCP server.
 const DECIDED: Duration = Duration::from_secs(20);
 
 /// A daemon that serves this interface with every other key at its default.
 fn minimal(lab: &Lab, interface: &str) -> Result<Process> {
+    with(lab, interface, "")
+}
+
+/// The same with some keys of the interface.
+fn with(lab: &Lab, interface: &str, keys: &str) -> Result<Process> {
     let config = lab.folder().join("minimal.toml");
     let state = state_dir(lab);
     fs::write(
         &config,
-        format!("state_dir = {state:?}\n\n[interfaces.{interface}]\n"),
+        format!("state_dir = {state:?}\n\n[interfaces.{interface}]\n{keys}"),
     )?;
     serve(lab, &config)
 }
@@ -65,4 +70,44 @@ fn an_interface_that_comes_later_is_waited_for_in_words_and_then_served() {
                 .then_some(()))
         })
     });
+}
+
+/// What the kernel of a client that looks for a router counted: solicitations that it sent, answers that it had.
+fn asked_for_routers(client: &Client) -> Result<(u32, u32)> {
+    let counted = succeed(client.command("cat")?.arg("/proc/self/net/snmp6"))?.text;
+    let count = |name: &str| {
+        let mut lines = counted.lines().map(str::split_whitespace);
+        let line = lines.find_map(|mut words| (words.next() == Some(name)).then(|| words.next()));
+        line.flatten()
+            .context("no such counter")?
+            .parse()
+            .context("no number")
+    };
+    Ok((
+        count("Icmp6OutRouterSolicits")?,
+        count("Icmp6InRouterAdvertisements")?,
+    ))
+}
+
+#[test]
+fn who_looks_for_a_router_is_answered_and_finds_none_unless_that_is_switched_off() {
+    for (keys, is_answered) in [("", true), ("router_advertisements = false\n", false)] {
+        in_lab(|lab| {
+            let mut daemon = with(lab, Lab::BRIDGE, keys)?;
+            daemon.until_printed("ready", DECIDED)?;
+            let client = lab.client()?;
+            until(DECIDED, "a kernel to look for routers", || {
+                let (sent, heard) = asked_for_routers(&client)?;
+                ensure!(is_answered || heard == 0, "answered, though switched off");
+                let done = if is_answered { heard > 0 } else { sent > 1 };
+                Ok(done.then_some(()))
+            })?;
+            let routes = succeed(client.command("ip")?.args(["-6", "route"]))?.text;
+            ensure!(
+                !routes.contains("default"),
+                "netbootd is no router: {routes}"
+            );
+            daemon.must_run()
+        });
+    }
 }

@@ -113,6 +113,13 @@ const SITE: &[Key] = &[
         "How long a lease lasts: 2m to 30d.",
     ),
     key(
+        "interfaces.*.router_advertisements",
+        Flag,
+        Value("true"),
+        "Whether to answer machines that look for an IPv6 router, and say that this is none: iPXE waits 13 s for \
+         some answer. A network's own router is not disturbed.",
+    ),
+    key(
         "interfaces.*.options.*",
         Text,
         Unset("ntp-servers = \"192.168.67.1\""),

@@ -145,6 +145,9 @@ fn interface(
         router: router(reader, claims, at, None),
         dns: bare(reader.many(&at.child("dns"), text::address)),
         lease_time: lease_time(reader, at),
+        router_advertisements: reader
+            .flag(&at.child("router_advertisements"))
+            .unwrap_or(true),
         options: options(reader, at),
         name,
         mode,

@@ -116,6 +116,8 @@ pub struct Interface {
     pub dns: Vec<Ipv4Addr>,
     /// How long a lease lasts, 2 minutes to 30 days.
     pub lease_time: Duration,
+    /// Whether router solicitations are answered.
+    pub router_advertisements: bool,
     /// What else clients are told, each option once.
     pub options: Vec<DhcpOption>,
 }

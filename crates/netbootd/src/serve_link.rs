@@ -225,6 +225,9 @@ pub async fn start(
         ));
     }
     services.push(("NFS", nfs_service(context, nfs_sockets)));
+    if !wanted.router_advertisements {
+        return Ok(Services(services));
+    }
     match net::router_socket(&link.name, link.id.0) {
         Ok(socket) => {
             let (name, stopping) = (link.name.clone(), stopping());
