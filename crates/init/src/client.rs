@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use model::BootArguments;
@@ -40,19 +40,30 @@ Usage: client running   tell the server that this machine has come up, what of i
                         the same around whatever runs in between
 ";
 
+/// Puts the client program into `/run`, once, and says where it is.
+pub(crate) fn program() -> io::Result<PathBuf> {
+    let folder = Path::new("/").join(FOLDER);
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(&folder)?;
+    let program = folder.join(PROGRAM);
+    // What runs already cannot be written again.
+    if !program.exists() {
+        fs::copy("/proc/self/exe", &program)?;
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(program)
+}
+
 /// Leaves the client program, its files and the overlay that it was given in `/run`.
 pub(crate) fn leave_behind(
     arguments: &BootArguments,
     card: &str,
     overlay: &[u8],
 ) -> io::Result<()> {
+    program()?;
     let folder = Path::new("/").join(FOLDER);
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(&folder)?;
-    fs::copy("/proc/self/exe", folder.join(PROGRAM))?;
-    fs::set_permissions(folder.join(PROGRAM), fs::Permissions::from_mode(0o755))?;
     write(
         &folder.join(BOOT),
         0o600,

@@ -8,14 +8,14 @@ use std::collections::HashSet;
 use std::fs::OpenOptions;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use model::BootArguments;
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 
-use crate::{ask, uevent};
+use crate::{ask, client, uevent};
 
 /// What the process finds the arguments of the boot in: its own environment, which nobody but root may read.
 const ARGUMENTS: &str = "NETBOOTD_BOOT";
@@ -35,20 +35,20 @@ impl Watch {
             .map_err(|error| format!("listening to the kernel's events: {error}"))
     }
 
-    /// Starts the process. Its standard input is the events. Its standard output is where it empties the page cache:
-    /// it stays in the initramfs, and sees no `/proc` once the image's root is `/`.
+    /// Starts the process, from the file that stays: that of `/init` can go with the initramfs. Its standard input is
+    /// the events. Its standard output is where it empties the page cache: it has the initramfs for its root, and sees
+    /// no `/proc` once the image's root is `/`.
     pub(crate) fn leave_behind(self, arguments: &BootArguments) -> Result<(), String> {
         let failed = |error| format!("starting the watch over the root: {error}");
         let drop_caches = OpenOptions::new()
             .write(true)
             .open("/proc/sys/vm/drop_caches");
-        Command::new("/proc/self/exe")
-            .args(["client", "damage"])
+        Command::new(client::program().map_err(failed)?)
+            .arg("damage")
             .env_clear()
             .env(ARGUMENTS, arguments.render())
             .stdin(self.0)
             .stdout(drop_caches.map_err(failed)?)
-            .stderr(Stdio::null())
             .spawn()
             .map(drop)
             .map_err(failed)
