@@ -28,6 +28,8 @@ pub struct Known {
 pub struct FirmwareBook {
     path: PathBuf,
     ladder: Mutex<Ladder>,
+    /// Held by who writes the file. Nobody waits for the disk with the ladder in their hands: offers need it.
+    writing: Mutex<()>,
 }
 
 impl FirmwareBook {
@@ -44,6 +46,7 @@ impl FirmwareBook {
         Self {
             path,
             ladder: Mutex::new(Ladder::new(Memory::new(known.machines, known.models))),
+            writing: Mutex::default(),
         }
     }
 
@@ -61,14 +64,16 @@ impl FirmwareBook {
 
     /// A loader asked for what to boot. What it was brought by is on disk when this returns.
     pub fn worked(&self, client: MacAddr) {
-        let mut ladder = self.lock();
-        let Some(way) = ladder.worked(unix_millis(), client) else {
+        let news = self.lock().worked(unix_millis(), client);
+        let Some(way) = news else {
             return;
         };
         info!(%client, way = way.as_str(), "this brought its firmware to a loader; remembered");
+        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let memory = self.lock().memory().clone();
         let known = Known {
-            machines: ladder.memory().machines(),
-            models: ladder.memory().models(),
+            machines: memory.machines(),
+            models: memory.models(),
         };
         let text = serde_json::to_vec_pretty(&known).expect("a book is plain data");
         if let Err(error) = store::file::replace(&self.path, &text) {

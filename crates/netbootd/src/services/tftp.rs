@@ -37,9 +37,7 @@ impl Content {
         local: Ipv4Addr,
     ) -> io::Result<Option<Self>> {
         let confined = tftp::path::confined(path).unwrap_or_default();
-        // The tickets' book is on the disk.
-        let made = tokio::task::block_in_place(|| grub::file(daemon, &confined, peer, local));
-        if let Some(made) = made {
+        if let Some(made) = grub::file(daemon, &confined, peer, local) {
             return Ok(Some(Self(made)));
         }
         let loader = daemon.loaders.open(path)?;
