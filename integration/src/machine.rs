@@ -108,6 +108,13 @@ impl Machine {
         Self::assembled(lab, firmware, card, memory, plug, None, &words)
     }
 
+    /// UEFI with a screen, which nobody looks at: without one some programs do not start. It has no disk.
+    pub fn with_screen(lab: &Lab, memory: u32, plug: (String, String)) -> Result<Self> {
+        let words = ["-device", "VGA"].map(str::to_owned);
+        let (firmware, card) = (Firmware::Uefi, Card::Virtio);
+        Self::assembled(lab, firmware, card, memory, plug, None, &words)
+    }
+
     fn assembled(
         lab: &Lab,
         firmware: Firmware,

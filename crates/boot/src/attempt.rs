@@ -65,7 +65,7 @@ pub struct Facts {
     pub drivers: Drivers,
     /// Which of its firmware's ways to boot began the attempt.
     pub firmware: Option<Firmware>,
-    /// Its loader was told to give it to its own disk.
+    /// It, or its loader, was told that it boots its own disk.
     pub own_disk: bool,
     /// What it failed at if nothing more is heard of it before its loader asks for a script.
     pub ladder: Option<Missed>,
@@ -151,6 +151,11 @@ impl Attempt {
             Drivers::SentOfItsCard => Drivers::OfItsCard,
             same => same,
         }
+    }
+
+    /// Whether the machine was given to its own disk: nothing more is to be heard of it.
+    pub(crate) fn is_over_to_its_disk(&self) -> bool {
+        self.facts.own_disk && self.stage() <= Some(Stage::Script)
     }
 
     /// Whether the machine was given to its own disk, and this firmware only tries its other way to boot

@@ -229,6 +229,9 @@ impl Timelines {
                 continue;
             }
             attempt.told = true;
+            if attempt.is_over_to_its_disk() {
+                continue;
+            }
             let verdict = verdict_of(attempt, stage);
             stopped.push(Stopped {
                 client,
@@ -310,6 +313,16 @@ mod tests {
         assert_eq!(discover(&mut timelines, 70_000, http), 1);
         assert_eq!(discover(&mut timelines, 71_000, UEFI), 2);
         assert!(!leaving(&timelines, http.0, 72_000));
+    }
+
+    #[test]
+    fn a_machine_that_boots_its_own_disk_has_not_failed() {
+        let mut timelines = Timelines::default();
+        discover(&mut timelines, 0, UEFI);
+        timelines.learn(PC, |facts| facts.own_disk = true);
+        assert_eq!(timelines.tick(600_000), []);
+        let status = &timelines.status(600_000)[0];
+        assert_eq!(status.verdict, "it was given to its own disk");
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub(crate) fn patience(stage: Stage) -> u64 {
 
 /// How an attempt stands that came as far as `stage`, when all is not well.
 pub(crate) fn verdict_of(attempt: &Attempt, stage: Stage) -> String {
+    if attempt.is_over_to_its_disk() {
+        return "it was given to its own disk".to_owned();
+    }
     match (&attempt.failure, attempt.detail(Stage::Settled)) {
         (Some((failed, message)), _) if stage >= Stage::Running => {
             format!("it runs, and {failed} was not reached: {message}")

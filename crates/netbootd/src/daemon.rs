@@ -127,6 +127,13 @@ impl Daemon {
         tell(client, Stage::Discover, reached, &detail);
     }
 
+    /// Whether a client was given to its own disk, and its firmware is on the way there.
+    pub fn is_leaving(&self, client: MacAddr, firmware: Firmware) -> bool {
+        let timelines = self.timelines();
+        let attempt = timelines.current(client);
+        attempt.is_some_and(|attempt| attempt.is_leaving(firmware, unix_millis()))
+    }
+
     /// A client reached a stage.
     pub fn reached(&self, client: MacAddr, stage: Stage, detail: &str) {
         let reached = self

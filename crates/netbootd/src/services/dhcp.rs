@@ -22,7 +22,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
-use crate::daemon::{Daemon, unix_millis};
+use crate::daemon::Daemon;
 use crate::leases::lease_clock;
 use crate::links::Link;
 use writer::{Then, Writer};
@@ -147,12 +147,7 @@ impl Policy<'_> {
     /// What this client boots. One that was given to its own disk, and whose firmware tries its other
     /// ways to boot on the way there, is not brought back.
     fn plan(&self, client: &ClientInfo) -> Plan {
-        let timelines = self.daemon.timelines();
-        let left = timelines
-            .current(client.mac)
-            .is_some_and(|attempt| attempt.is_leaving(client.firmware, unix_millis()));
-        drop(timelines);
-        match left {
+        match self.daemon.is_leaving(client.mac, client.firmware) {
             true => Plan::LocalDisk,
             false => self.daemon.plan(client.mac),
         }
@@ -297,8 +292,11 @@ fn tell(daemon: &Daemon, event: &Event) {
     match &event.kind {
         EventKind::Discover => match event.firmware {
             Some((firmware, arch)) => {
+                let leaves = daemon.is_leaving(client, firmware);
                 daemon.discovered(client, firmware, arch);
                 daemon.tell_what_was_missed(client);
+                let own_disk = leaves || daemon.plan(client) == Plan::LocalDisk;
+                daemon.learn(client, |facts| facts.own_disk = own_disk);
             }
             None => debug!(%client, "DHCP: discover"),
         },
