@@ -68,6 +68,7 @@ impl Shared {
             self.writer.write(server, pending, Then::Tell(tell));
             Some(stored)
         })?;
+        self.writer.wake();
         Some(stored.recv().unwrap_or(false))
     }
 
@@ -100,6 +101,7 @@ impl Shared {
             }
             done
         });
+        self.writer.wake();
         done.into_iter().for_each(|done| outlet.send(done));
     }
 }

@@ -44,11 +44,11 @@ impl Subject {
         }
     }
 
-    /// Starts it; the first `leases` machines of the load have one already, with Kea they ask for it.
+    /// Starts it. With netbootd the first `leases` machines of the load have one already.
     pub(super) fn start(self, lab: &Lab, leases: u32) -> Result<Serving> {
         match self {
             Self::Netbootd => start_netbootd(lab, leases),
-            Self::Dnsmasq => start_dnsmasq(lab, leases),
+            Self::Dnsmasq => start_dnsmasq(lab),
             Self::Kea => start_kea(lab),
         }
         .map(Serving)
@@ -91,7 +91,7 @@ fn start_netbootd(lab: &Lab, leases: u32) -> Result<Process> {
     Ok(process)
 }
 
-fn start_dnsmasq(lab: &Lab, leases: u32) -> Result<Process> {
+fn start_dnsmasq(lab: &Lab) -> Result<Process> {
     let mut dnsmasq = lab.command("dnsmasq")?;
     dnsmasq.args([
         "--keep-in-foreground",
@@ -110,7 +110,8 @@ fn start_dnsmasq(lab: &Lab, leases: u32) -> Result<Process> {
     let last = Ipv4Addr::from(first + ADDRESSES - 1);
     let first = Ipv4Addr::from(first);
     dnsmasq.arg(format!("--dhcp-range={first},{last},255.192.0.0,12h"));
-    dnsmasq.arg(format!("--dhcp-leasefile={}", leases_file(lab, leases)?));
+    let file = lab.folder().join("dnsmasq.leases");
+    dnsmasq.arg(format!("--dhcp-leasefile={}", file.display()));
     let mut process = Process::start(&mut dnsmasq, &lab.folder().join("dnsmasq.log"))?;
     process.until_printed("started", Duration::from_secs(10))?;
     Ok(process)

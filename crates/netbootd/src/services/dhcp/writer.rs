@@ -72,15 +72,22 @@ impl Writer {
         }
     }
 
-    /// Leaves a decision of `server` to be written.
+    /// Leaves a decision of `server` to be written; [`Writer::wake`] is to follow when the server is let go.
     pub(super) fn write(&self, server: &mut Server, pending: Pending, then: Then) {
         let mut queue = lock(&self.common.queue);
         if queue.waiting.len() < MAX_WAITING {
             queue.waiting.push((pending, then));
-            self.common.filled.notify_one();
         } else {
             drop(queue);
             finish(server.abort(pending), then, false);
+        }
+    }
+
+    /// Has the thread look at what waits. With no lock held, which it would run into.
+    pub(super) fn wake(&self) {
+        let is_filled = !lock(&self.common.queue).waiting.is_empty();
+        if is_filled {
+            self.common.filled.notify_one();
         }
     }
 
