@@ -23,7 +23,7 @@ use Initial::{Unset, Value};
 use Kind::{Flag, List, Number, Text, Word};
 
 const ROOTS: Kind = Word(&["image", "tree", "ram"]);
-const WAYS: Kind = Word(&["direct", "boot-server", "header", "other-ipxe", "shim"]);
+const WAYS: Kind = Word(&model::Way::NAMES);
 const HOMES: Kind = Word(&["sshfs", "machine", "nfs", "tmpfs"]);
 
 /// The keys, in the order of the file; those of one table stand together.

@@ -28,7 +28,7 @@ impl Way {
     ];
 
     /// The names in the order of [`Way::ALL`].
-    const NAMES: [&str; 5] = ["direct", "boot-server", "header", "other-ipxe", "shim"];
+    pub const NAMES: [&str; 5] = ["direct", "boot-server", "header", "other-ipxe", "shim"];
 
     /// Its name in the configuration and on the disk.
     pub fn as_str(self) -> &'static str {
