@@ -20,7 +20,7 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-use crate::text::{bytes_from_hex, write_hex};
+use crate::text::{bytes_from_hex, hex};
 
 /// Bytes of a piece.
 pub const PIECE: usize = 1 << 20;
@@ -38,7 +38,7 @@ pub struct FileDigest {
 impl fmt::Display for FileDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.piece)?;
-        write_hex(f, &self.sha256)
+        f.write_str(&hex(&self.sha256))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::text::{bytes_from_hex, travels_as_text, write_hex};
+use crate::text::{bytes_from_hex, hex, travels_as_text};
 
 /// The name of an image: 1 to 63 of `a-z 0-9 . _ -`, the first a letter or digit; not `menu`, `none`
 /// or `local-disk`.
@@ -74,7 +74,7 @@ impl GenerationId {
 
 impl fmt::Display for GenerationId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_hex(f, &self.0)
+        f.write_str(&hex(&self.0))
     }
 }
 

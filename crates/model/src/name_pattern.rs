@@ -17,7 +17,7 @@ pub struct NamePattern {
 impl NamePattern {
     /// The name of this machine, in lower case.
     pub fn name(&self, client: MacAddr) -> String {
-        let digits: String = client.0.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits: String = crate::text::hex(&client.0);
         let digits = &digits[digits.len() - self.digits..];
         format!("{}{digits}{}", self.before, self.after)
     }

@@ -1,7 +1,5 @@
 //! Types that are one word of text wherever they are written: in JSON, in TOML, in a URL.
 
-use std::fmt;
-
 /// Serde by `Display` and `FromStr`, so that there is one spelling of each value.
 macro_rules! travels_as_text {
     ($($name:ty),+) => {$(
@@ -22,12 +20,12 @@ macro_rules! travels_as_text {
 
 pub(crate) use travels_as_text;
 
-/// Writes lower-case hexadecimal digits.
-pub(crate) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+/// Lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Reads what [`write_hex`] writes, and nothing else.
+/// Reads what [`hex`] writes, and nothing else.
 pub(crate) fn bytes_from_hex<const N: usize>(digits: &str) -> Option<[u8; N]> {
     let lower_hex = |byte: &u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(byte);
     if digits.len() != 2 * N || !digits.as_bytes().iter().all(lower_hex) {

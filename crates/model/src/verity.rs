@@ -7,7 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::text::{bytes_from_hex, travels_as_text};
+use crate::text::{bytes_from_hex, hex, travels_as_text};
 
 /// All that a client needs to check each block of the root that it reads: whatever else is in the file is
 /// judged by this. Written `BLOCKS:DIGITS`.
@@ -32,10 +32,7 @@ impl Verity {
 
     /// The root hash as the kernel and `veritysetup` take it: 64 hexadecimal digits.
     pub fn digits(&self) -> String {
-        self.root_hash
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        hex(&self.root_hash)
     }
 }
 
