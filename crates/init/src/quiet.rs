@@ -30,9 +30,7 @@ pub(crate) fn run(arguments: &BootArguments, command: &[String]) -> Result<ExitC
         "--begin" => return begin(arguments).map(|_| ExitCode::SUCCESS),
         "--end" => {
             let paged = fs::read_to_string(BEGUN).map_err(|_| "no run has begun".to_owned())?;
-            end(arguments, "(none)", &paged, "by --end")?;
-            let _ = fs::remove_file(BEGUN);
-            return Ok(ExitCode::SUCCESS);
+            return end(arguments, "(none)", &paged, "by --end").map(|()| ExitCode::SUCCESS);
         }
         _ => {}
     }
@@ -43,7 +41,6 @@ pub(crate) fn run(arguments: &BootArguments, command: &[String]) -> Result<ExitC
         Err(error) => error.to_string(),
     };
     end(arguments, &command.join(" "), &paged, &ended)?;
-    let _ = fs::remove_file(BEGUN);
     let status = status.map_err(|error| format!("{program}: {error}"))?;
     // As a shell does it: a command that a signal ended is a failure too.
     let code = status.code().and_then(|code| u8::try_from(code).ok());
@@ -74,6 +71,7 @@ fn end(arguments: &BootArguments, command: &str, paged: &str, ended: &str) -> Re
         .ok_or("the server's record has no signature")?;
     let file = write(record, signature).map_err(|error| format!("writing the record: {error}"))?;
     println!("netbootd: {verdict}");
+    let _ = fs::remove_file(BEGUN); // in memory; the next run writes it anew
     println!(
         "netbootd: the record is {}, its signature {0}.sig",
         file.display()
