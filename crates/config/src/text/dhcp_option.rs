@@ -44,10 +44,13 @@ const KNOWN: &[(&str, u8, Kind)] = &[
     ("tzdb-timezone", 101, Text),
     ("captive-portal", 114, Text),
     ("domain-search", 119, Names),
-    ("routes", 121, Routes),
+    ("routes", ROUTES, Routes),
     ("tftp-servers", 150, Addresses),
     ("wpad", 252, Text),
 ];
+
+/// The number of `routes`: clients that are told of them are told of the router in the same option.
+const ROUTES: u8 = 121;
 
 /// How a value says what it holds, where the number of the option does not.
 const PREFIXES: &[(&str, Kind)] = &[
@@ -126,11 +129,15 @@ pub(crate) fn option(code: u8, text: &str) -> Result<DhcpOption, Fault> {
         .help("begin it with ip:, text:, u8:, u16:, u32: or hex:, like \"text:hello\""));
     };
     let bytes = bytes(kind, text.trim())?;
-    if bytes.is_empty() || bytes.len() > 255 {
+    let most = if code == ROUTES { 250 } else { 255 };
+    if bytes.is_empty() || bytes.len() > most {
         return Err(Fault::new(
             Code::BadOption,
             format!("option {code} would have {} bytes", bytes.len()),
-            "an option holds 1 to 255 bytes",
+            match code {
+                ROUTES => "it holds 1 to 250 bytes, and five for the way to the router",
+                _ => "an option holds 1 to 255 bytes",
+            },
         )
         .help("write less, or leave it out"));
     }
@@ -251,6 +258,17 @@ mod tests {
         assert_eq!(encoded("224", "text:hello"), *b"hello");
         assert_eq!(encoded("225", "hex:01a0 ff"), [1, 0xa0, 0xff]);
         assert_eq!(encoded("42", "hex:01"), [1]);
+    }
+
+    #[test]
+    fn an_option_is_no_longer_than_it_can_be() {
+        let routes = |count: usize| {
+            let all = vec!["10.0.0.0/8 via 10.0.0.1"; count].join(", ");
+            option(121, &all).is_ok()
+        };
+        assert!(routes(41) && !routes(42));
+        let text = |length: usize| option(224, &format!("text:{}", "x".repeat(length))).is_ok();
+        assert!(text(255) && !text(256) && !text(0));
     }
 
     #[test]
