@@ -45,12 +45,12 @@ const MARK: u8 = b'#';
 pub(crate) const CHECK_LEN: usize = 9;
 
 impl LeaseRecord {
-    /// JSON, `#` and a check sum in hexadecimal: each record proves itself, so that those of a file
+    /// JSON, `#` and a check sum (CRC-32) in hexadecimal: each record proves itself, so that those of a file
     /// that is damaged elsewhere can be told from damaged ones.
     pub fn to_bytes(&self) -> Vec<u8> {
         // Plain data: strings and numbers only.
         let mut bytes = serde_json::to_vec(self).unwrap_or_default();
-        let sum = check_sum(&bytes);
+        let sum = crc32fast::hash(&bytes);
         bytes.extend(format!("#{sum:08x}").as_bytes());
         bytes
     }
@@ -62,7 +62,7 @@ impl LeaseRecord {
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, String> {
         let json = match bytes.split_at_checked(bytes.len().saturating_sub(CHECK_LEN)) {
             Some((json, check)) if is_check(check) => {
-                if check != format!("#{:08x}", check_sum(json)).as_bytes() {
+                if check != format!("#{:08x}", crc32fast::hash(json)).as_bytes() {
                     return Err("its check sum is wrong".to_owned());
                 }
                 json
@@ -76,13 +76,6 @@ impl LeaseRecord {
 /// Whether these bytes look like a mark and a check sum.
 pub(crate) fn is_check(bytes: &[u8]) -> bool {
     bytes.len() == CHECK_LEN && bytes[0] == MARK && bytes[1..].iter().all(u8::is_ascii_hexdigit)
-}
-
-/// FNV-1a: any single byte that is changed changes it.
-fn check_sum(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(0x811c_9dc5, |sum, byte| {
-        (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    })
 }
 
 #[cfg(test)]
