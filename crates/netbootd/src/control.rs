@@ -10,7 +10,7 @@
 //! GET /runs      what machines have measured      GET /runs/now  what they measure now
 //! GET /ssh       what makes ssh trust the clients     GET /alarms   what must not stay so
 //! POST /tickets  gives one, or takes it away      POST /wake     switches a machine on
-//! POST /apply    signs a key that brings a machine its overlay      GET /overlay/MAC  that overlay
+//! POST /apply    signs a key for one task of a machine's root      GET /overlay/MAC  that overlay
 //! POST /leases/release  ends leases            POST /leases/import  takes another server's over
 //! POST /boot-again  a ticket for what a run was made with
 //! ```

@@ -56,8 +56,8 @@ impl Pattern {
         self.may_match(path) && names_match(&self.names, path)
     }
 
-    /// Whether the first and the last byte allow a match: that is no for nearly all of the hundred patterns that each path of
-    /// a source is held against.
+    /// Whether the first and the last byte allow a match: that is no for nearly all patterns that each path of a source is
+    /// held against.
     fn may_match(&self, path: &[u8]) -> bool {
         let allows =
             |of: Option<&u8>, byte: u8| of.is_none_or(|of| b"*?".contains(of) || *of == byte);

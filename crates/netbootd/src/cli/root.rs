@@ -1,4 +1,4 @@
-//! A key of a minute, with which a command has the root of machines that run do one thing.
+//! A key of five minutes, with which a command has the root of machines that run do one thing.
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt;
