@@ -43,7 +43,10 @@ fn flip(root: &Path, at: u64) -> Result<()> {
     Ok(())
 }
 
-fn checked(machine: &Machine) -> Result<()> {
+fn passes(machine: &mut Machine, server: &mut Server) -> Result<()> {
+    let verdict = machine.until_says(&["VERDICT PASS", "VERDICT FAIL"], LIMIT)?;
+    server.must_run()?;
+    ensure!(verdict == "VERDICT PASS", "the client says {verdict}");
     let said = machine.console.text();
     ensure!(said.contains("lab: the blocks of the root are checked"));
     Ok(())
@@ -80,10 +83,7 @@ fn a_changed_byte_is_a_read_error_and_a_line_in_the_timeline() {
         ensure!(verified.contains("1 damaged"), "{verified}");
 
         flip(&root, at)?;
-        let verdict = machine.until_says(&["VERDICT PASS", "VERDICT FAIL"], LIMIT)?;
-        server.must_run()?;
-        ensure!(verdict == "VERDICT PASS", "the client says {verdict}");
-        checked(&machine)
+        passes(&mut machine, &mut server)
     });
 }
 
@@ -100,10 +100,7 @@ fn a_root_whose_beginning_is_damaged_is_not_mounted_and_the_person_is_told() {
             Ok(asked(lab, &["why", &mac])?.contains(said).then_some(()))
         })?;
         flip(&root, 8)?;
-        let verdict = machine.until_says(&["VERDICT PASS", "VERDICT FAIL"], LIMIT)?;
-        server.must_run()?;
-        ensure!(verdict == "VERDICT PASS", "the client says {verdict}");
-        checked(&machine)
+        passes(&mut machine, &mut server)
     });
 }
 
@@ -112,9 +109,6 @@ fn a_root_in_memory_is_checked_as_it_is_read() {
     in_lab(|lab| {
         let (mut server, _) = server(lab, RootKind::Ram, "quiet")?;
         let mut machine = Machine::start(lab, Firmware::Bios, Card::Virtio, 1024)?;
-        let verdict = machine.until_says(&["VERDICT PASS", "VERDICT FAIL"], LIMIT)?;
-        server.must_run()?;
-        ensure!(verdict == "VERDICT PASS", "the client says {verdict}");
-        checked(&machine)
+        passes(&mut machine, &mut server)
     });
 }

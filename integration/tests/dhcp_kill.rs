@@ -4,7 +4,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::ensure;
-use integration::room::{Room, network, nothing_is_forgotten};
+use integration::room::{Chance, Room, network, nothing_is_forgotten};
 use integration::{Server, Setup, in_lab};
 
 #[test]
@@ -31,15 +31,13 @@ fn survives(kills: u32, newcomers: u32) {
         };
         let mut server = Server::netbootd(lab, &setup)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-        let mut random = now.as_nanos() as u64 | 1;
-        eprintln!("seed {random}");
-        let room = Room::open(lab, random)?;
+        let seed = now.as_nanos() as u64;
+        eprintln!("seed {seed}");
+        let mut chance = Chance::new(seed);
+        let room = Room::open(lab, seed)?;
         for _ in 0..kills {
             room.admit(newcomers);
-            random ^= random << 13;
-            random ^= random >> 7;
-            random ^= random << 17;
-            std::thread::sleep(Duration::from_millis(10 + random % 150));
+            std::thread::sleep(Duration::from_millis(10 + chance.roll() % 150));
             server = server.kill_and_start_again(lab, &setup)?;
             room.must_run()?;
             nothing_is_forgotten(lab, &room)?;

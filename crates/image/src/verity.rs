@@ -183,4 +183,4 @@ fn superblock(verity: &Verity) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

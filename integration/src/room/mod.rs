@@ -31,6 +31,25 @@ const OUTSTANDING: usize = 32;
 /// How long a machine waits before it starts over.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+/// Numbers drawn by lot, the same for the same seed (xorshift64).
+#[derive(Clone, Debug)]
+pub struct Chance(u64);
+
+impl Chance {
+    /// From this seed on.
+    pub fn new(seed: u64) -> Self {
+        Self(seed | 1)
+    }
+
+    /// The next one.
+    pub fn roll(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}
+
 /// The room's network, with that many addresses to give, as netbootd's configuration has it.
 pub fn network(addresses: u32) -> String {
     let first = u32::from(Relay::ADDRESS) + 9;
@@ -120,7 +139,7 @@ impl Room {
             Asking {
                 socket,
                 common: &shared,
-                random: seed | 1,
+                chance: Chance::new(seed),
                 waiting: HashMap::new(),
                 next_new: 0,
                 called: 0,
@@ -200,7 +219,7 @@ struct Waiting {
 struct Asking<'a> {
     socket: UdpSocket,
     common: &'a Common,
-    random: u64,
+    chance: Chance,
     waiting: HashMap<u32, Waiting>,
     next_new: u32,
     called: u32,
@@ -312,11 +331,7 @@ impl Asking<'_> {
         }
     }
 
-    /// xorshift64.
     fn roll(&mut self) -> u64 {
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        self.random
+        self.chance.roll()
     }
 }

@@ -1,4 +1,5 @@
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use super::*;
@@ -39,25 +40,37 @@ impl Lab {
     }
 
     fn veritysetup(&self, words: &[&str]) -> Output {
-        let offset = self.verity.blocks * BLOCK as u64;
-        Command::new("veritysetup")
-            .arg(words[0])
-            .args(vec![self.file(); words[1].parse().unwrap()])
-            .args(&words[2..])
-            .arg(format!("--hash-offset={offset}"))
-            .output()
-            .expect("veritysetup(8) of package cryptsetup-bin is needed")
-    }
-
-    fn root_hash(&self) -> String {
-        let text = self.verity.to_string();
-        text.split_once(':').unwrap().1.to_owned()
+        let files = words[1].parse().unwrap();
+        veritysetup(&self.file(), &self.verity, words[0], files, &words[2..])
     }
 
     fn verifies(&self) -> bool {
-        let output = self.veritysetup(&["verify", "2", &self.root_hash()]);
-        output.status.success()
+        verifies(&self.file(), &self.verity)
     }
+}
+
+/// `veritysetup COMMAND FILE… WORDS`: the file is data and tree.
+fn veritysetup(
+    file: &Path,
+    verity: &Verity,
+    command: &str,
+    files: usize,
+    words: &[&str],
+) -> Output {
+    let offset = verity.blocks * BLOCK as u64;
+    Command::new("veritysetup")
+        .arg(command)
+        .args(vec![file; files])
+        .args(words)
+        .arg(format!("--hash-offset={offset}"))
+        .output()
+        .expect("veritysetup(8) of package cryptsetup-bin is needed")
+}
+
+/// What `veritysetup` says of a file with its tree.
+pub(crate) fn verifies(file: &Path, verity: &Verity) -> bool {
+    let output = veritysetup(file, verity, "verify", 2, &[&verity.digits()]);
+    output.status.success()
 }
 
 #[test]
@@ -93,7 +106,7 @@ fn our_tree_is_the_one_that_veritysetup_makes() {
     let uuid = "--uuid=00112233-4455-6677-8899-aabbccddeeff";
     let made = lab.veritysetup(&["format", "2", "--salt=-", "--data-blocks=300", uuid]);
     let said = String::from_utf8(made.stdout).unwrap();
-    assert!(said.contains(&lab.root_hash()), "{said}");
+    assert!(said.contains(&lab.verity.digits()), "{said}");
     let theirs = fs::read(lab.file()).unwrap();
     let tree = lab.verity.tree_block() as usize * BLOCK;
     assert!(ours[tree..] == theirs[tree..]);
