@@ -35,6 +35,7 @@ pub mod room;
 pub mod roots;
 mod slot;
 pub mod subject;
+mod wire;
 
 pub use console::Console;
 pub use door::{in_lab, in_lab_with_small};

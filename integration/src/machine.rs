@@ -14,6 +14,7 @@ use crate::disk::Disk;
 use crate::lab::Lab;
 use crate::process::{Process, tail, until};
 use crate::slot::Slot;
+use crate::wire;
 
 /// The firmware of a machine: which PXE client asks first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +107,19 @@ impl Machine {
         ];
         let (firmware, card) = (Firmware::Bios, Card::Virtio);
         Self::assembled(lab, firmware, card, memory, plug, None, &words)
+    }
+
+    /// The same on a cable of ours: each frame for the machine goes through `change`, which must leave checksums right.
+    pub fn on_wire(
+        lab: &Lab,
+        memory: u32,
+        plug: (String, String),
+        change: impl FnMut(&mut [u8]) + Send + 'static,
+    ) -> Result<Self> {
+        let (firmware, card) = (Firmware::Bios, Card::Virtio);
+        let machine = Self::assembled(lab, firmware, card, memory, plug, None, &wire::words())?;
+        wire::plug(&machine, change)?;
+        Ok(machine)
     }
 
     /// UEFI with a screen, which nobody looks at: without one some programs do not start. It has no disk.
