@@ -1,12 +1,15 @@
 //! The lab network: one link, the server on it, and whoever a test brings.
 
 use std::cell::{Cell, RefCell};
+use std::fs::File;
 use std::net::Ipv4Addr;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::namespace::Namespace;
 use crate::place;
@@ -182,9 +185,16 @@ impl Client {
         &self.mac
     }
 
-    /// The process that holds its namespace.
-    pub(crate) fn holder(&self) -> u32 {
-        self.namespace.holder()
+    /// Runs `work` on a thread that is on this client: the sockets that it opens are the client's.
+    pub fn inside<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+        let namespace = File::open(format!("/proc/{}/ns/net", self.namespace.holder()))?;
+        let inside = move || {
+            // The namespace is this thread's alone, and a socket stays in the one that it was made in.
+            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
+            work()
+        };
+        std::thread::scope(|scope| scope.spawn(inside).join())
+            .map_err(|_| anyhow!("a thread on a client has panicked"))?
     }
 
     /// Sends what goes to this network out of its interface.

@@ -89,6 +89,10 @@ pub(crate) const TEST: &[Package] = &[
 pub(crate) const BENCH: &[Package] = &[
     package("dnsmasq-base", "/usr/sbin/dnsmasq"),
     package("kea-dhcp4-server", "/usr/sbin/kea-dhcp4"),
+    package("knot", "/usr/sbin/knotd"),
+    package("dnsperf", "/usr/bin/dnsperf"),
+    package("nginx-light", "/usr/sbin/nginx"),
+    package("wrk", "/usr/bin/wrk"),
 ];
 
 /// Installs what is missing, by name, after saying so; says nothing where nothing is missing.

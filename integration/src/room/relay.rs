@@ -1,12 +1,9 @@
 //! A relay with a network of its own behind it, all in one socket.
 
-use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
-use std::os::fd::AsFd;
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow};
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use anyhow::{Context, Result};
 
 use crate::lab::{Client, Lab};
 
@@ -31,16 +28,9 @@ impl Relay {
 
     /// Its socket, which waits for 2 ms when it is read.
     pub fn socket(&self) -> Result<UdpSocket> {
-        let namespace = File::open(format!("/proc/{}/ns/net", self.0.holder()))?;
-        let bind = move || {
-            // The namespace is this thread's alone, and a socket stays in the one that it was made in.
-            move_into_link_name_space(namespace.as_fd(), Some(LinkNameSpaceType::Network))?;
-            UdpSocket::bind(SocketAddrV4::new(Self::ADDRESS, 67))
-        };
-        let socket = std::thread::spawn(bind)
-            .join()
-            .map_err(|_| anyhow!("the thread that makes a socket has ended"))?
-            .with_context(|| format!("cannot be a relay at {}", Self::ADDRESS))?;
+        let address = SocketAddrV4::new(Self::ADDRESS, 67);
+        let socket = self.0.inside(|| Ok(UdpSocket::bind(address)?));
+        let socket = socket.with_context(|| format!("cannot be a relay at {address}"))?;
         socket.set_read_timeout(Some(Duration::from_millis(2)))?;
         Ok(socket)
     }

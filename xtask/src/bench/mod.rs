@@ -6,9 +6,13 @@
 
 mod boot;
 mod dhcp;
+mod ground;
+mod http;
 mod image;
 mod nfs;
 mod rows;
+mod tftp;
+mod turns;
 mod usage;
 
 use anyhow::Result;
@@ -24,6 +28,10 @@ pub(crate) enum Bench {
     Image(image::Arguments),
     /// READs and metadata over NFS: netbootd, nfs-ganesha, and a server of the crate nfsserve
     Nfs(nfs::Arguments),
+    /// Files over TFTP: netbootd, dnsmasq, and the server of the crate tftpd
+    Tftp(tftp::Arguments),
+    /// Files over HTTP: netbootd and nginx
+    Http(http::Arguments),
     /// The load of `nfs`, which starts it itself
     #[command(hide = true)]
     NfsClient(nfs::ClientArguments),
@@ -36,6 +44,8 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         Bench::Dhcp(arguments) => dhcp::measure(arguments),
         Bench::Image(arguments) => image::measure(arguments),
         Bench::Nfs(arguments) => nfs::measure(arguments),
+        Bench::Tftp(arguments) => tftp::measure(arguments),
+        Bench::Http(arguments) => http::measure(arguments),
         Bench::NfsClient(arguments) => nfs::client(arguments),
     }
 }
