@@ -3,6 +3,7 @@
 //! The server's threads have the first processor, the load has the second, so that what the load does
 //! is nobody's figure.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::process::Command;
@@ -20,6 +21,8 @@ const PROCESSORS: [usize; 2] = [0, 1];
 pub(crate) struct Ground {
     pub(crate) lab: Lab,
     client: Client,
+    /// Whom the server asks.
+    neighbour: OnceCell<Client>,
 }
 
 impl Ground {
@@ -32,7 +35,12 @@ impl Ground {
         lab.close_capture();
         let client = lab.client()?;
         (0..Self::CLIENTS).try_for_each(|number| client.set_address(Self::client(number)))?;
-        Ok(Self { lab, client })
+        let neighbour = OnceCell::new();
+        Ok(Self {
+            lab,
+            client,
+            neighbour,
+        })
     }
 
     /// One of the client's addresses.
@@ -52,6 +60,24 @@ impl Ground {
         let text = fs::read_to_string(&path)?;
         fs::write(&path, text.replace("level = \"debug\"", "level = \"info\""))?;
         netbootd::serve(&self.lab, &path)
+    }
+
+    /// Gives netbootd these leases, in the form of dnsmasq's file.
+    pub(crate) fn import_leases(&self, leases: &str) -> Result<()> {
+        let path = self.lab.folder().join("leases");
+        fs::write(&path, leases)?;
+        netbootd::asked(
+            &self.lab,
+            &["leases", "import", &path.display().to_string()],
+        )?;
+        Ok(())
+    }
+
+    /// A program on the one client beside the load's, which gets this address.
+    pub(crate) fn neighbour(&self, address: Ipv4Addr, program: &str) -> Result<Command> {
+        let client = self.lab.client()?;
+        client.set_address(address)?;
+        self.neighbour.get_or_init(|| client).command(program)
     }
 
     /// Gives the server its processor.

@@ -6,6 +6,7 @@
 
 mod boot;
 mod dhcp;
+mod dns;
 mod ground;
 mod http;
 mod image;
@@ -30,6 +31,8 @@ pub(crate) enum Bench {
     Nfs(nfs::Arguments),
     /// Files over TFTP: netbootd, dnsmasq, and the server of the crate tftpd
     Tftp(tftp::Arguments),
+    /// Names and addresses: netbootd, dnsmasq and Knot
+    Dns(dns::Arguments),
     /// Files over HTTP: netbootd and nginx
     Http(http::Arguments),
     /// The load of `nfs`, which starts it itself
@@ -45,6 +48,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         Bench::Image(arguments) => image::measure(arguments),
         Bench::Nfs(arguments) => nfs::measure(arguments),
         Bench::Tftp(arguments) => tftp::measure(arguments),
+        Bench::Dns(arguments) => dns::measure(arguments),
         Bench::Http(arguments) => http::measure(arguments),
         Bench::NfsClient(arguments) => nfs::client(arguments),
     }
