@@ -3,6 +3,7 @@
 //! The only crate of the daemon with `unsafe`: the few system calls that safe wrappers lack are in
 //! [`sys`], each with the reason why it is sound. It knows no protocol.
 
+mod changes;
 mod interface;
 mod neighbour;
 mod port;
@@ -10,6 +11,7 @@ mod router;
 mod sys;
 mod udp;
 
+pub use changes::changes;
 pub use interface::{Interface, interfaces};
 pub use neighbour::neighbour;
 pub use port::{Holder, Protocol, holder};

@@ -3,6 +3,7 @@
 //! ```text
 //! GET /status    every client's latest boot      GET /leases    the lease book
 //! GET /links     what is served where            GET /images    what is published
+//! GET /waiting   the interfaces that are waited for, and why
 //! GET /builds    images that are being built, and how the last build of each other one ended
 //! GET /tickets   what single machines boot next
 //! GET /nfs       calls, bytes and times: of each client, of each export, of all
@@ -15,6 +16,7 @@
 //! POST /boot-again  a ticket for what a run was made with
 //! ```
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -36,6 +38,7 @@ use crate::daemon::{Daemon, unix_millis};
 use crate::identity;
 use crate::lease_orders;
 use crate::leases::{LeaseStatus, lease_clock, to_record};
+use crate::links::NotYet;
 use crate::orders;
 use crate::overlay;
 use crate::power;
@@ -194,6 +197,7 @@ fn answer(daemon: &Daemon, shared: &Shared, request: &Parts) -> Response<Full<By
         (&Method::GET, "/leases") => serde_json::to_vec(&leases(shared)),
         (&Method::GET, "/alarms") => serde_json::to_vec(&Vec::from_iter(shared.alarm())),
         (&Method::GET, "/links") => serde_json::to_vec(&links(daemon)),
+        (&Method::GET, "/waiting") => serde_json::to_vec(&waiting(daemon)),
         (&Method::GET, "/nfs") => serde_json::to_vec(&nfs(daemon)),
         (&Method::GET, "/runs/now") => serde_json::to_vec(&runs::going_on(daemon)),
         (&Method::GET, "/runs") => serde_json::to_vec(&runs::all(daemon)),
@@ -261,6 +265,13 @@ pub fn links(daemon: &Daemon) -> Vec<LinkStatus> {
         http: format!("http://{}:{}", served.link.address, served.http_port),
     };
     daemon.links.load().iter().map(status).collect()
+}
+
+/// The interfaces that are waited for, each with the reason in words.
+fn waiting(daemon: &Daemon) -> BTreeMap<String, String> {
+    let waiting = daemon.waiting.load();
+    let words = |(name, reason): (&String, &NotYet)| (name.clone(), reason.to_string());
+    waiting.iter().map(words).collect()
 }
 
 /// What was asked of NFS.

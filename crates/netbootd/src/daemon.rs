@@ -1,5 +1,6 @@
 //! What the services share: the configuration, what is published, and what happened to each client.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,7 +13,7 @@ use tracing::{info, warn};
 use crate::export::{Access, ExportFs, Folder, HandleKey, Network};
 use crate::firmware::FirmwareBook;
 use crate::images::Images;
-use crate::links::Link;
+use crate::links::{Link, NotYet};
 use crate::loaders::Loaders;
 use crate::packets::Captures;
 use crate::running::Book;
@@ -39,6 +40,8 @@ pub struct Daemon {
     pub authority: Authority,
     /// The interfaces that are served now.
     pub links: ArcSwap<Vec<ServedLink>>,
+    /// The interfaces that are waited for, and why.
+    pub waiting: ArcSwap<BTreeMap<String, NotYet>>,
     /// What happened to each client.
     timelines: Mutex<Timelines>,
     /// Who runs what, on disk.
@@ -78,6 +81,7 @@ impl Daemon {
             site_key,
             authority,
             links: ArcSwap::default(),
+            waiting: ArcSwap::default(),
             timelines: Mutex::new(timelines),
             book,
             tickets,
@@ -197,6 +201,36 @@ impl Daemon {
             links.retain(|other| other.link.name != served.link.name);
             links.push(served.clone());
             links
+        });
+    }
+
+    /// Takes a link from those that are served.
+    pub fn leave_link(&self, name: &str) {
+        self.links.rcu(|links| {
+            let mut links = Vec::clone(links);
+            links.retain(|other| other.link.name != name);
+            links
+        });
+    }
+
+    /// Notes why an interface is waited for, or that it no longer is; says it if that is new. (What
+    /// other interfaces there are changes all day where containers run.)
+    pub fn wait_for(&self, name: &str, reason: Option<NotYet>) {
+        let earlier = self.waiting.load().get(name).cloned();
+        let kind = |reason: &NotYet| std::mem::discriminant(reason);
+        match (&earlier, &reason) {
+            (None, None) => return,
+            (Some(earlier), Some(reason)) if kind(earlier) == kind(reason) => {}
+            (_, Some(reason)) => warn!(interface = name, "waiting for the interface: {reason}"),
+            (Some(_), None) => info!(interface = name, "the interface is there"),
+        }
+        self.waiting.rcu(|waiting| {
+            let mut waiting = BTreeMap::clone(waiting);
+            match &reason {
+                Some(reason) => waiting.insert(name.to_owned(), reason.clone()),
+                None => waiting.remove(name),
+            };
+            waiting
         });
     }
 

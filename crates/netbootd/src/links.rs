@@ -38,6 +38,34 @@ pub struct Link {
     pub prefix_len: u8,
 }
 
+impl Link {
+    /// Whether what is bound for this link can stay for the other. (A bridge takes another hardware
+    /// address with each port; nothing is bound to that.)
+    pub fn is_still(&self, other: &Self) -> bool {
+        (self.id, self.address, self.prefix_len) == (other.id, other.address, other.prefix_len)
+    }
+
+    /// Whether it may come back as it was, for what is bound to wait for that: its interface is there,
+    /// and its address has not gone to another one.
+    pub fn may_return(&self, system: &BTreeMap<String, net::Interface>) -> bool {
+        let is_there = |interface: &net::Interface| LinkId(interface.index) == self.id;
+        let others = system
+            .values()
+            .filter(|interface| interface.name != self.name);
+        system.get(&self.name).is_some_and(is_there)
+            && !others
+                .flat_map(|interface| &interface.addresses)
+                .any(|(address, _)| *address == self.address)
+    }
+
+    /// The network of its address, with the length of its prefix.
+    pub fn network(&self) -> (Ipv4Addr, u8) {
+        let mask = u32::MAX.checked_shl(32 - u32::from(self.prefix_len.min(32)));
+        let network = u32::from(self.address) & mask.unwrap_or(0);
+        (Ipv4Addr::from(network), self.prefix_len)
+    }
+}
+
 /// Why an interface cannot be served now. It may become possible later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotYet {

@@ -14,6 +14,7 @@ mod damage;
 mod export;
 mod find;
 mod firmware;
+mod follow;
 mod grub;
 mod identity;
 mod images;

@@ -1,6 +1,6 @@
 //! The names that DNS answers: kept in step with the leases.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,13 +21,10 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Looking through all leases takes this part of the time at most, however many they are.
 const SHARE: u32 = 50;
 
-/// The addresses of this machine: what its own name means, and where no upstream can be.
-pub fn own_addresses() -> Vec<Ipv4Addr> {
-    let interfaces = net::interfaces().unwrap_or_default();
-    let all = interfaces
-        .into_values()
-        .flat_map(|interface| interface.addresses);
-    all.map(|(address, _)| address)
+/// The addresses of this machine, where no upstream can be.
+pub fn own_addresses(system: &BTreeMap<String, net::Interface>) -> Vec<Ipv4Addr> {
+    let all = system.values().flat_map(|interface| &interface.addresses);
+    all.map(|(address, _)| *address)
         .filter(|address| !address.is_loopback())
         .collect()
 }

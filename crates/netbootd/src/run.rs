@@ -1,7 +1,6 @@
 //! The supervisor: opens what is on disk, serves each interface as it becomes there, and ends in
 //! order.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,17 +15,15 @@ use tracing_subscriber::EnvFilter;
 
 use crate::control;
 use crate::daemon::Daemon;
+use crate::follow;
 use crate::identity;
 use crate::images::{self, Images};
 use crate::leases::{from_disk, keep_those_of_running_clients, lease_clock};
-use crate::links;
 use crate::names;
-use crate::serve_link::{self, LinkContext};
+use crate::serve_link::LinkContext;
 use crate::services::dhcp::Shared;
 use crate::services::dns::{self, Dns};
 
-/// How often a missing interface is looked for.
-const INTERFACE_POLL: Duration = Duration::from_millis(500);
 /// How long services may take to end.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -106,7 +103,17 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         Arc::clone(&daemon),
         stopping.clone(),
     ));
-    let dns = Dns::new(&daemon.config.dns.upstreams, &names::own_addresses());
+    let changes = net::changes().context("changes of interfaces cannot be heard")?;
+    let system = net::interfaces().context("the interfaces cannot be listed")?;
+    let own = names::own_addresses(&system);
+    let dns = Dns::new(&daemon.config.dns.upstreams, &own);
+    let (publish, system) = watch::channel(system);
+    tasks.spawn(follow::watch(
+        publish,
+        changes,
+        Arc::clone(&dns),
+        stopping.clone(),
+    ));
     tasks.spawn(ended(
         "DNS upstreams",
         dns::watch_upstreams(Arc::clone(&dns), stopping.clone()),
@@ -122,7 +129,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         Arc::clone(&shared),
         stopping.clone(),
     ));
-    let context = LinkContext::new(Arc::clone(&daemon), shared, dns, stopping.clone());
+    let context = LinkContext::new(Arc::clone(&daemon), shared, dns);
 
     let wanted: Vec<Interface> = daemon
         .config
@@ -134,9 +141,10 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let (served, mut settled) = mpsc::channel(wanted.len().max(1));
     let count = wanted.len();
     for wanted in wanted {
-        tasks.spawn(interface(
+        tasks.spawn(follow::interface(
             Arc::clone(&context),
             wanted,
+            system.clone(),
             served.clone(),
             stopping.clone(),
         ));
@@ -195,65 +203,6 @@ async fn ended(
     service
         .await
         .with_context(|| format!("the {name} service ended"))
-}
-
-/// Waits for an interface, then serves it. `settled` hears once: when it is served, or waited for.
-async fn interface(
-    context: Arc<LinkContext>,
-    wanted: Interface,
-    settled: mpsc::Sender<()>,
-    mut stopping: watch::Receiver<bool>,
-) -> anyhow::Result<()> {
-    let mut last_reason = None;
-    let link = loop {
-        let system = net::interfaces().unwrap_or_else(|error| {
-            error!(%error, "the interfaces cannot be listed");
-            BTreeMap::new()
-        });
-        match links::resolve(&wanted, &system) {
-            Ok(link) => break link,
-            Err(reason) => {
-                if last_reason.as_ref() != Some(&reason) {
-                    warn!(
-                        interface = wanted.name,
-                        "waiting for the interface: {reason}"
-                    );
-                    if last_reason.is_none() {
-                        let _ = settled.send(()).await;
-                    }
-                    last_reason = Some(reason);
-                }
-            }
-        }
-        tokio::select! {
-            () = tokio::time::sleep(INTERFACE_POLL) => {}
-            _ = stopping.changed() => return Ok(()),
-        }
-    };
-    let waited = last_reason.is_some();
-    loop {
-        match serve_link::start(&context, &wanted, link.clone()).await {
-            Ok(services) => {
-                if !waited {
-                    let _ = settled.send(()).await;
-                }
-                return services.run().await;
-            }
-            // At start the operator is watching: say it and end. An interface that came later must
-            // not take down the others.
-            Err(error) if !waited => return Err(error),
-            Err(error) => {
-                error!(
-                    interface = wanted.name,
-                    "cannot be served: {error:#}; trying again in 5 seconds"
-                );
-                tokio::select! {
-                    () = tokio::time::sleep(Duration::from_secs(5)) => {}
-                    _ = stopping.changed() => return Ok(()),
-                }
-            }
-        }
-    }
 }
 
 async fn look_for_stopped_boots(

@@ -1,5 +1,6 @@
 //! Everything that is served on one interface.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,20 +24,31 @@ use crate::services::{self, http, nfs, router_advertisement, tftp};
 
 /// What the services of all links share.
 pub struct LinkContext {
-    daemon: Arc<Daemon>,
+    /// The daemon.
+    pub daemon: Arc<Daemon>,
     dhcp: Arc<Shared>,
-    dhcp_config: Mutex<dhcp::Config>,
     dns: Arc<Dns>,
-    stopping: watch::Receiver<bool>,
+    /// What DHCP knows of each link, by the interface's name.
+    links: Mutex<BTreeMap<String, (dhcp::Link, Option<Subnet>)>>,
 }
 
 type Service = Pin<Box<dyn Future<Output = std::io::Result<()>> + Send>>;
 
-/// The services of one link, bound and ready to run.
+/// What is served on one link: what others have to know of it, and the services, bound and ready to run.
+pub struct Serving {
+    /// For the daemon.
+    pub link: ServedLink,
+    /// For DHCP: the link, and in full mode its network.
+    pub dhcp: (dhcp::Link, Option<Subnet>),
+    /// What runs.
+    pub services: Services,
+}
+
+/// The services of one link.
 pub struct Services(Vec<(&'static str, Service)>);
 
 impl Services {
-    /// Runs them until they end, which they do when the daemon stops.
+    /// Runs them until they end, which they do when they are told to stop.
     pub async fn run(self) -> anyhow::Result<()> {
         let mut tasks = JoinSet::new();
         for (name, service) in self.0 {
@@ -55,34 +67,48 @@ impl Services {
 
 impl LinkContext {
     /// For a daemon.
-    pub fn new(
-        daemon: Arc<Daemon>,
-        dhcp: Arc<Shared>,
-        dns: Arc<Dns>,
-        stopping: watch::Receiver<bool>,
-    ) -> Arc<Self> {
-        for subnet in &daemon.config.subnets {
-            dns.serve_network(subnet.network, subnet.prefix_len);
-        }
-        let dhcp_config = relayed(&daemon.config);
-        Arc::new(Self {
+    pub fn new(daemon: Arc<Daemon>, dhcp: Arc<Shared>, dns: Arc<Dns>) -> Arc<Self> {
+        let context = Self {
             daemon,
             dhcp,
-            dhcp_config: Mutex::new(dhcp_config),
             dns,
-            stopping,
-        })
+            links: Mutex::default(),
+        };
+        context.change(|_| {});
+        Arc::new(context)
     }
 
-    /// Makes the DHCP server answer on one link more.
-    fn add_dhcp_link(&self, link: dhcp::Link, subnet: Option<Subnet>) {
-        let mut config = self
-            .dhcp_config
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        config.links.retain(|other| other.id != link.id);
-        config.links.push(link);
-        config.subnets.extend(subnet);
+    /// Makes a link known to all who answer for it.
+    pub fn serve(&self, link: &ServedLink, dhcp: &(dhcp::Link, Option<Subnet>)) {
+        self.daemon.serve_link(link);
+        self.change(|links| {
+            links.insert(link.link.name.clone(), dhcp.clone());
+        });
+    }
+
+    /// Nobody answers for this interface's link any more.
+    pub fn leave(&self, name: &str) {
+        self.daemon.leave_link(name);
+        self.change(|links| {
+            links.remove(name);
+        });
+    }
+
+    /// Changes what DHCP and DNS know of the links.
+    fn change(&self, change: impl FnOnce(&mut BTreeMap<String, (dhcp::Link, Option<Subnet>)>)) {
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut links);
+        let mut config = relayed(&self.daemon.config);
+        for (link, subnet) in links.values() {
+            config.links.push(link.clone());
+            config.subnets.extend(subnet.clone());
+        }
+        let relayed = self.daemon.config.subnets.iter();
+        let relayed = relayed.map(|subnet| (subnet.network, subnet.prefix_len));
+        let own = links
+            .values()
+            .map(|(link, _)| (link.address, link.prefix_len));
+        self.dns.serve_networks(&Vec::from_iter(relayed.chain(own)));
         self.dhcp.with(|server| server.reconfigure(&config));
     }
 }
@@ -144,17 +170,19 @@ pub fn dhcp_link(
     (link, subnet)
 }
 
-/// Decides what we are on a link, binds every port, and hands out the services. Nothing answers
-/// before everything is bound.
+/// Decides what we are on a link, unless that is `known`, binds every port, and hands out the services,
+/// which run until `stop` changes. Nothing answers before everything is bound.
 pub async fn start(
     context: &Arc<LinkContext>,
     wanted: &Interface,
     link: Link,
-) -> anyhow::Result<Services> {
+    known: Option<dhcp::Mode>,
+    stop: &watch::Receiver<bool>,
+) -> anyhow::Result<Serving> {
     let daemon = &context.daemon;
     let config = &daemon.config;
     let mut services: Vec<(&'static str, Service)> = Vec::new();
-    let stopping = || context.stopping.clone();
+    let stopping = || stop.clone();
 
     let tftp = if config.tftp.enabled {
         let address = at(&link, config.tftp.port);
@@ -168,7 +196,10 @@ pub async fn start(
     let (http, http_port) = bind::http(&link, config.http.port)?;
     let nfs_sockets = bind::nfs(&link, &config.nfs)?;
 
-    let (mode, why) = links::decide_mode(wanted, &link, rand_u32()).await?;
+    let (mode, why) = match known {
+        Some(mode) => (mode, "as it was on this network".to_owned()),
+        None => links::decide_mode(wanted, &link, rand_u32()).await?,
+    };
     let mode_name = if mode == dhcp::Mode::Full {
         "full"
     } else {
@@ -185,14 +216,13 @@ pub async fn start(
     } else {
         names::system_dns_servers()
     };
-    daemon.serve_link(&ServedLink {
+    let served = ServedLink {
         link: link.clone(),
         mode,
         dns: dns_servers.clone(),
         http_port,
-    });
-    let (dhcp_link, subnet) = dhcp_link(config, wanted, &link, mode, dns_servers);
-    context.add_dhcp_link(dhcp_link, subnet);
+    };
+    let dhcp = dhcp_link(config, wanted, &link, mode, dns_servers);
 
     services.push((
         "DHCP",
@@ -217,31 +247,45 @@ pub async fn start(
     ));
     if let Some(sockets) = dns_sockets {
         let (udp, tcp) = sockets;
-        context.dns.serve_network(link.address, link.prefix_len);
         let dns = Arc::clone(&context.dns);
         services.push((
             "DNS",
             Box::pin(services::dns::serve(dns, udp, tcp, stopping())),
         ));
     }
-    services.push(("NFS", nfs_service(context, nfs_sockets)));
+    services.push(("NFS", nfs_service(context, nfs_sockets, stopping())));
+    services.extend(router_advertisements(wanted, &link, stopping()));
+    Ok(Serving {
+        link: served,
+        dhcp,
+        services: Services(services),
+    })
+}
+
+fn router_advertisements(
+    wanted: &Interface,
+    link: &Link,
+    stopping: watch::Receiver<bool>,
+) -> Option<(&'static str, Service)> {
     if !wanted.router_advertisements {
-        return Ok(Services(services));
+        return None;
     }
     match net::router_socket(&link.name, link.id.0) {
         Ok(socket) => {
-            let (name, stopping) = (link.name.clone(), stopping());
+            let name = link.name.clone();
             let service = async move { router_advertisement::serve(socket, &name, stopping).await };
-            services.push(("router advertisement", Box::pin(service)));
+            Some(("router advertisement", Box::pin(service)))
         }
-        Err(error) => warn!(
-            interface = link.name,
-            %error,
-            "iPXE's router solicitations are not answered (CAP_NET_RAW is needed); where the LAN has no \
-             IPv6 router every boot takes 13 seconds longer"
-        ),
+        Err(error) => {
+            warn!(
+                interface = link.name,
+                %error,
+                "iPXE's router solicitations are not answered (CAP_NET_RAW is needed); where the LAN has no \
+                 IPv6 router every boot takes 13 seconds longer"
+            );
+            None
+        }
     }
-    Ok(Services(services))
 }
 
 impl nfs::ExportedFiles for ExportFs {
@@ -272,8 +316,11 @@ impl nfs::ExportedFiles for ExportFs {
     }
 }
 
-fn nfs_service(context: &LinkContext, sockets: nfs::Sockets) -> Service {
-    let mut stopping = context.stopping.clone();
+fn nfs_service(
+    context: &LinkContext,
+    sockets: nfs::Sockets,
+    mut stopping: watch::Receiver<bool>,
+) -> Service {
     let daemon = Arc::clone(&context.daemon);
     let on_mount: nfs::OnMount = Arc::new(move |client, path| {
         let path = String::from_utf8_lossy(path);
@@ -288,7 +335,7 @@ fn nfs_service(context: &LinkContext, sockets: nfs::Sockets) -> Service {
     options.counters = Arc::clone(&context.daemon.nfs_counters);
     let files = Arc::clone(&context.daemon.exports);
     let shutdown = async move {
-        // An error means that the supervisor is gone, which is an end too.
+        // An error means that nobody follows the interface any more, which is an end too.
         let _ = stopping.changed().await;
     };
     Box::pin(nfs::serve(

@@ -1,5 +1,6 @@
 //! `netbootd status`: every client's boot, live.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::path::Path;
@@ -37,13 +38,14 @@ pub fn run(command: &StatusCommand, socket: &Path) -> anyhow::Result<()> {
             println!("{}", serde_json::to_string(&clients)?);
         } else {
             let links: Vec<LinkStatus> = get(socket, "/links")?;
+            let waiting: BTreeMap<String, String> = get(socket, "/waiting")?;
             let images: Vec<ImageStatus> = get(socket, "/images")?;
             let nfs: NfsStatus = get(socket, "/nfs")?;
             let builds: Vec<BuildStatus> = get(socket, "/builds")?;
             let alarms: Vec<String> = get(socket, "/alarms")?;
             let alarms = alarms.iter().map(|alarm| format!("ALARM: {alarm}\n"));
             let mut text: String = alarms.collect();
-            text += &render(&links, &images, &builds, &clients, command.steps);
+            text += &render(&links, &waiting, &images, &builds, &clients, command.steps);
             text.push_str(&render_nfs(&nfs));
             if command.watch && std::io::stdout().is_terminal() {
                 print!("\x1b[H\x1b[2J{text}");
@@ -61,6 +63,7 @@ pub fn run(command: &StatusCommand, socket: &Path) -> anyhow::Result<()> {
 
 fn render(
     links: &[LinkStatus],
+    waiting: &BTreeMap<String, String>,
     images: &[ImageStatus],
     builds: &[BuildStatus],
     clients: &[ClientStatus],
@@ -74,8 +77,11 @@ fn render(
             link.interface, link.address, link.mode, link.http
         );
     }
-    if links.is_empty() {
-        text.push_str("serving no interface yet; the log says what is waited for\n");
+    for (interface, reason) in waiting {
+        let _ = writeln!(text, "waiting for {interface}: {reason}");
+    }
+    if links.is_empty() && waiting.is_empty() {
+        text.push_str("serving no interface yet\n");
     }
     let current: Vec<String> = images
         .iter()

@@ -6,7 +6,7 @@
 //! ```text
 //! let dns = Dns::new(&config.dns.upstreams, &own_addresses);   // once
 //! tasks.spawn(watch_upstreams(dns.clone(), stopping));         // once: follows /etc/resolv.conf
-//! dns.serve_network(link.address, link.prefix_len);            // each link, each relayed subnet
+//! dns.serve_networks(&networks);                               // whenever a link comes or goes
 //! dns.publish(zone(&config, &own_addresses, &hosts, leases));  // whenever a lease or a host key changes
 //! tasks.spawn(serve(dns.clone(), udp, tcp, stopping));         // each link: port 53 of its address
 //! ```
@@ -66,7 +66,9 @@ pub struct Dns {
     resolver: ArcSwap<Option<TokioResolver>>,
     /// As configured; empty: what [`RESOLV_CONF`] says.
     upstreams: Vec<IpAddr>,
-    own: HashSet<IpAddr>,
+    own: ArcSwap<HashSet<IpAddr>>,
+    /// The upstreams that are asked now.
+    chosen: ArcSwap<Option<Vec<IpAddr>>>,
     failures: Cache<(Name, RecordType), Instant>,
     in_flight: Arc<Semaphore>,
     connections: Arc<Semaphore>,
@@ -100,7 +102,8 @@ impl Dns {
             policy: ArcSwap::default(),
             resolver: ArcSwap::default(),
             upstreams: upstreams.to_vec(),
-            own: own.iter().map(|address| IpAddr::V4(*address)).collect(),
+            own: ArcSwap::from_pointee(own.iter().map(|address| IpAddr::V4(*address)).collect()),
+            chosen: ArcSwap::default(),
             failures: Cache::new(CACHED),
             in_flight: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
             connections: Arc::new(Semaphore::new(MAX_CONNECTIONS)),
@@ -110,15 +113,21 @@ impl Dns {
         Arc::new(dns)
     }
 
-    /// Answers clients in this network too.
-    pub fn serve_network(&self, address: Ipv4Addr, prefix_len: u8) {
-        self.policy.rcu(|policy| {
-            let mut policy = Policy::clone(policy);
-            if !policy.networks.contains(&(address, prefix_len)) {
-                policy.networks.push((address, prefix_len));
-            }
-            policy
+    /// Answers clients in these networks, and in no other.
+    pub fn serve_networks(&self, networks: &[(Ipv4Addr, u8)]) {
+        self.policy.rcu(|policy| Policy {
+            networks: networks.to_vec(),
+            ..Policy::clone(policy)
         });
+    }
+
+    /// Notes the addresses of this machine: an upstream among them would be a question to ourselves.
+    pub fn is_at(&self, own: impl IntoIterator<Item = Ipv4Addr>) {
+        let own: HashSet<IpAddr> = own.into_iter().map(IpAddr::V4).collect();
+        if own != **self.own.load() {
+            self.own.store(Arc::new(own));
+            self.choose_upstreams();
+        }
     }
 
     /// Replaces the names.
@@ -138,7 +147,12 @@ impl Dns {
                 ),
             }
         }
-        servers.retain(|server| !self.own.contains(server));
+        let own = self.own.load();
+        servers.retain(|server| !own.contains(server));
+        if self.chosen.load().as_ref().as_ref() == Some(&servers) {
+            return;
+        }
+        self.chosen.store(Arc::new(Some(servers.clone())));
         let resolver = match servers.as_slice() {
             [] => None,
             servers => resolver(servers)
@@ -316,12 +330,12 @@ pub async fn serve(
     let tcp = TcpListener::from_std(tcp)?;
     let stop = Stop {
         flag: Arc::default(),
-        address: udp.local_addr()?,
+        socket: Arc::new(udp),
     };
     let (gone, ended) = oneshot::channel();
     let datagrams = Datagrams {
         dns: Arc::clone(&dns),
-        socket: Arc::new(udp),
+        socket: Arc::clone(&stop.socket),
         runtime: Handle::current(),
         stop: Arc::clone(&stop.flag),
     };
@@ -344,15 +358,15 @@ pub async fn serve(
 /// Ends the thread for datagrams, whichever way the service ends.
 struct Stop {
     flag: Arc<AtomicBool>,
-    address: SocketAddr,
+    socket: Arc<std::net::UdpSocket>,
 }
 
 impl Drop for Stop {
     fn drop(&mut self) {
         self.flag.store(true, Ordering::Relaxed);
-        // An empty datagram wakes it at once; without one it sees the flag after STOP_TIME.
-        let waker = std::net::UdpSocket::bind((self.address.ip(), 0));
-        let _ = waker.and_then(|waker| waker.send_to(&[], self.address));
+        // This wakes it, and says ENOTCONN all the same: that is so for a socket without a peer. (A
+        // datagram would not do: our address may be gone.) Without it, it sees the flag after STOP_TIME.
+        let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Read);
     }
 }
 
