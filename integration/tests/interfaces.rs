@@ -1,10 +1,9 @@
 //! Which interfaces netbootd serves, as what, and when. `SUBJECT` changes nothing.
 
-use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use integration::subject::netbootd::{command, serve, state_dir};
+use integration::subject::netbootd::{asked, serve_interface};
 use integration::{Client, Lab, Neighbour, Process, in_lab, succeed, until};
 
 /// Longer than the daemon looks for another DHCP server.
@@ -12,18 +11,7 @@ const DECIDED: Duration = Duration::from_secs(20);
 
 /// A daemon that serves this interface with every other key at its default.
 fn minimal(lab: &Lab, interface: &str) -> Result<Process> {
-    with(lab, interface, "")
-}
-
-/// The same with some keys of the interface.
-fn with(lab: &Lab, interface: &str, keys: &str) -> Result<Process> {
-    let config = lab.folder().join("minimal.toml");
-    let state = state_dir(lab);
-    fs::write(
-        &config,
-        format!("state_dir = {state:?}\n\n[interfaces.{interface}]\n{keys}"),
-    )?;
-    serve(lab, &config)
+    serve_interface(lab, interface, "")
 }
 
 #[test]
@@ -62,12 +50,8 @@ fn an_interface_that_comes_later_is_waited_for_in_words_and_then_served() {
         daemon.until_printed("it has no IPv4 address", DECIDED)?;
         lab.server().ip("address add 10.9.0.1/24 dev late0")?;
         until(DECIDED, "late0 to be served", || {
-            let config = lab.folder().join("minimal.toml");
-            let status = succeed(command(lab, &["status"])?.arg("--config").arg(config))?;
-            Ok(status
-                .text
-                .contains("serving late0 (10.9.0.1/24)")
-                .then_some(()))
+            let status = asked(lab, &["status"])?;
+            Ok(status.contains("serving late0 (10.9.0.1/24)").then_some(()))
         })
     });
 }
@@ -93,7 +77,7 @@ fn asked_for_routers(client: &Client) -> Result<(u32, u32)> {
 fn who_looks_for_a_router_is_answered_and_finds_none_unless_that_is_switched_off() {
     for (keys, is_answered) in [("", true), ("router_advertisements = false\n", false)] {
         in_lab(|lab| {
-            let mut daemon = with(lab, Lab::BRIDGE, keys)?;
+            let mut daemon = serve_interface(lab, Lab::BRIDGE, keys)?;
             daemon.until_printed("ready", DECIDED)?;
             let client = lab.client()?;
             until(DECIDED, "a kernel to look for routers", || {

@@ -28,7 +28,7 @@ impl Site {
                 self.add_group(group, &mut layers);
             }
         }
-        if let Some(own) = self.clients.get(&client) {
+        if let Some(own) = self.settings_of(client) {
             layers.push((Speaker::Client, &own.settings));
         }
         Layers(layers)
@@ -244,7 +244,7 @@ mod tests {
             hostname: None,
             settings: own,
         };
-        site.clients.insert(PC, own);
+        site.clients.insert(PC.into(), own);
         let layers = site.layers(PC);
         assert_eq!(layers.masked(&["x.timer"]), ["x.timer"]);
         assert_eq!(layers.root(), Some(RootMode::Ram));

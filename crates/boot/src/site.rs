@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use model::{
-    BootChoice, Changes, GenerationId, Group, ImageName, MacAddr, NamePattern, RootMode, Settings,
+    BootChoice, Changes, GenerationId, Group, ImageName, KnownBy, MacAddr, NamePattern, RootMode,
+    Settings,
 };
 
 /// A published image, with its settings.
@@ -46,7 +47,9 @@ pub struct Site {
     /// What the operator says of several clients together, the lowest rank first.
     pub groups: Vec<Group>,
     /// What the operator says of single clients.
-    pub clients: BTreeMap<MacAddr, ClientSettings>,
+    pub clients: BTreeMap<KnownBy, ClientSettings>,
+    /// The cards of those that are known by something else than a card, as far as they were heard of.
+    pub recognised: BTreeMap<MacAddr, KnownBy>,
 }
 
 /// A boot, decided.
@@ -82,10 +85,34 @@ pub enum Plan {
 }
 
 impl Site {
+    /// What a client is known by: its card, unless only something else that it showed has a table.
+    pub fn known_by(&self, client: MacAddr) -> KnownBy {
+        let card = KnownBy::Mac(client);
+        let other = self.recognised.get(&client);
+        match other.filter(|_| !self.clients.contains_key(&card)) {
+            Some(other) => other.clone(),
+            None => card,
+        }
+    }
+
+    /// What the operator says of this very client.
+    pub fn settings_of(&self, client: MacAddr) -> Option<&ClientSettings> {
+        self.clients.get(&self.known_by(client))
+    }
+
+    /// The cards of the clients that have a table, those of one together.
+    pub fn cards(&self) -> impl Iterator<Item = MacAddr> {
+        let by_card = self.clients.keys().filter_map(|client| match client {
+            KnownBy::Mac(mac) => Some(*mac),
+            KnownBy::Uuid(_) | KnownBy::ClientId(_) => None,
+        });
+        by_card.chain(self.recognised.keys().copied())
+    }
+
     /// The client's name: the configured one, else one that stays the same and tells which machine
     /// it is.
     pub fn hostname(&self, client: MacAddr) -> String {
-        let settings = self.clients.get(&client);
+        let settings = self.settings_of(client);
         let configured = settings.and_then(|settings| settings.hostname.clone());
         configured.unwrap_or_else(|| self.hostnames.name(client))
     }
@@ -132,7 +159,7 @@ impl Site {
             .map(str::trim)
             .filter(|words| !words.is_empty())
             .collect();
-        let settings = self.clients.get(&client);
+        let settings = self.settings_of(client);
         Plan::Boot(BootPlan {
             image: name.clone(),
             generation,
@@ -230,7 +257,7 @@ mod tests {
         assert_eq!(booted(&site).root, RootMode::Tree);
         assert_eq!(booted(&site).kernel_arguments, "quiet hugepages=4");
         site.clients.insert(
-            PC,
+            PC.into(),
             ClientSettings {
                 hostname: Some("pc1".into()),
                 settings: Settings {
@@ -257,13 +284,34 @@ mod tests {
             ..Settings::default()
         };
         site.clients.insert(
-            PC,
+            PC.into(),
             ClientSettings {
                 hostname: None,
                 settings,
             },
         );
         assert_eq!(booted(&site).image.as_str(), "demo");
+    }
+
+    #[test]
+    fn a_client_that_showed_its_uuid_is_the_same_in_every_way() {
+        let mut site = site(&["a", "b"]);
+        let known_by: KnownBy = "4c4c4544-0042-3510-8052-b4c04f384431".parse().unwrap();
+        let mut settings = ClientSettings {
+            hostname: Some("pc1".into()),
+            settings: Settings {
+                boot: Some("b".parse().unwrap()),
+                ..Settings::default()
+            },
+        };
+        site.clients.insert(known_by.clone(), settings.clone());
+        assert!(matches!(site.plan(PC, None), Plan::Nothing(_)));
+        site.recognised.insert(PC, known_by);
+        assert_eq!(booted(&site).hostname.as_deref(), Some("pc1"));
+        assert_eq!(site.hostname(PC), "pc1");
+        settings.hostname = Some("by-its-card".into());
+        site.clients.insert(PC.into(), settings);
+        assert_eq!(site.hostname(PC), "by-its-card", "which counts first");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv4Addr};
 
-use model::MacAddr;
+use model::KnownBy;
 
 use crate::diagnostic::{Code, Fault};
 use crate::meaning::Config;
@@ -42,9 +42,9 @@ pub(crate) struct Claims {
     routers: Vec<(Spot, Ipv4Addr, Option<Network>)>,
     upstreams: Vec<(Spot, IpAddr)>,
     hosts: Vec<(Spot, String, Ipv4Addr)>,
-    clients: Vec<(Spot, MacAddr)>,
-    hostnames: Vec<(Spot, String, MacAddr)>,
-    reservations: Vec<(Spot, Ipv4Addr, MacAddr)>,
+    clients: Vec<(Spot, KnownBy)>,
+    hostnames: Vec<(Spot, String, KnownBy)>,
+    reservations: Vec<(Spot, Ipv4Addr, KnownBy)>,
     uids: Vec<(Spot, u32, String)>,
 }
 
@@ -73,16 +73,16 @@ impl Claims {
         self.hosts.push((spot, name, address));
     }
 
-    pub(crate) fn client(&mut self, spot: Spot, mac: MacAddr) {
-        self.clients.push((spot, mac));
+    pub(crate) fn client(&mut self, spot: Spot, client: KnownBy) {
+        self.clients.push((spot, client));
     }
 
-    pub(crate) fn hostname(&mut self, spot: Spot, name: String, mac: MacAddr) {
-        self.hostnames.push((spot, name, mac));
+    pub(crate) fn hostname(&mut self, spot: Spot, name: String, client: KnownBy) {
+        self.hostnames.push((spot, name, client));
     }
 
-    pub(crate) fn reservation(&mut self, spot: Spot, address: Ipv4Addr, mac: MacAddr) {
-        self.reservations.push((spot, address, mac));
+    pub(crate) fn reservation(&mut self, spot: Spot, address: Ipv4Addr, client: KnownBy) {
+        self.reservations.push((spot, address, client));
     }
 
     pub(crate) fn uid(&mut self, spot: Spot, uid: u32, user: String) {
@@ -292,11 +292,11 @@ impl Claims {
     fn names(&self, reader: &mut Reader<'_>, domain: &str) {
         twice(
             reader,
-            &self.clients_by_mac(),
+            &self.tables(),
             Code::DuplicateClient,
-            |mac, _| {
+            |_, client| {
                 (
-                    format!("{mac} has a table already"),
+                    format!("{client} has a table already"),
                     "its settings must stand in one place".to_owned(),
                 )
             },
@@ -305,9 +305,9 @@ impl Claims {
             reader,
             &self.reservations,
             Code::DuplicateClient,
-            |address, mac| {
+            |address, client| {
                 (
-                    format!("{address} is also the address of {mac}"),
+                    format!("{address} is also the address of {client}"),
                     "an address can be kept for one client only".to_owned(),
                 )
             },
@@ -316,9 +316,9 @@ impl Claims {
             reader,
             &self.hostnames,
             Code::DuplicateClient,
-            |name, mac| {
+            |name, client| {
                 (
-                    format!("`{name}` is also the name of {mac}"),
+                    format!("`{name}` is also the name of {client}"),
                     "a name must lead to one client".to_owned(),
                 )
             },
@@ -349,10 +349,15 @@ impl Claims {
         }
     }
 
-    fn clients_by_mac(&self) -> Vec<(Spot, MacAddr, MacAddr)> {
-        self.clients
-            .iter()
-            .map(|(spot, mac)| (spot.clone(), *mac, *mac))
+    /// What clients are known by, each written in one way, and as it is in the file.
+    fn tables(&self) -> Vec<(Spot, KnownBy, KnownBy)> {
+        let one_way = |client: &KnownBy| match client {
+            KnownBy::Uuid(uuid) => KnownBy::Uuid((*uuid).min(uuid.turned())),
+            other => other.clone(),
+        };
+        let clients = self.clients.iter();
+        clients
+            .map(|(spot, client)| (spot.clone(), one_way(client), client.clone()))
             .collect()
     }
 }

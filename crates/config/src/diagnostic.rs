@@ -50,7 +50,7 @@ codes! {
     OutsideSubnet = 9,
     /// A lease time is not a time, or outside of 2m to 30d.
     BadLeaseTime = 10,
-    /// The name of a `clients` table is not a MAC address.
+    /// The name of a `clients` table is nothing that a client is known by: no MAC address, UUID or identifier.
     BadMac = 11,
     /// The text is not a host name or a domain.
     BadHostname = 12,

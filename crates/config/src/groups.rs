@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Group, MacAddr, RootMode, Settings, Way};
+use model::{Group, KnownBy, RootMode, Settings, Way};
 
 use crate::conflicts::Claims;
 use crate::diagnostic::{Code, Fault};
@@ -17,21 +17,23 @@ pub(crate) fn clients(
     reader: &mut Reader<'_>,
     claims: &mut Claims,
     users: &Names,
-) -> BTreeMap<MacAddr, ClientSettings> {
+) -> BTreeMap<KnownBy, ClientSettings> {
     let mut clients = BTreeMap::new();
-    for (at, mac) in reader.names(&KeyPath::new(["clients"]), text::mac) {
-        claims.client(Spot::key(&at), mac);
+    for (at, client) in reader.names(&KeyPath::new(["clients"]), text::client) {
+        claims.client(Spot::key(&at), client.clone());
         let hostname = reader.one(&at.child("hostname"), text::hostname);
         if let Some(hostname) = &hostname {
-            claims.hostname(Spot::value(&at.child("hostname")), hostname.clone(), mac);
+            let spot = Spot::value(&at.child("hostname"));
+            claims.hostname(spot, hostname.clone(), client.clone());
         }
         let address = reader.one(&at.child("address"), text::address);
         if let Some(address) = address {
-            claims.reservation(Spot::value(&at.child("address")), address, mac);
+            let spot = Spot::value(&at.child("address"));
+            claims.reservation(spot, address, client.clone());
         }
         let settings = settings(reader, &at, users);
         clients.insert(
-            mac,
+            client,
             ClientSettings {
                 hostname,
                 address,

@@ -3,7 +3,7 @@
 
 use std::net::Ipv4Addr;
 
-use model::{BootChoice, ImageName, MacAddr};
+use model::{BootChoice, ImageName, KnownBy};
 
 use crate::diagnostic::{Code, Diagnostic, Fault};
 use crate::loaded::Loaded;
@@ -68,7 +68,7 @@ impl Loaded {
             .into_iter()
             .filter_map(|(key, choice)| Some((KeyPath::new(["boot", key]), choice.as_ref()?)));
         let clients = self.config.clients.iter();
-        let clients = clients.map(|(mac, client)| (self.client(*mac), &client.settings));
+        let clients = clients.map(|(known_by, client)| (self.client(known_by), &client.settings));
         let groups = self.config.groups.iter();
         let groups = groups.map(|group| (self.group(&group.name), &group.settings));
         let chosen = clients
@@ -115,7 +115,7 @@ impl Loaded {
         let wanted =
             people.filter_map(|(index, name)| Some((login.clone(), index, why_not(name)?)));
         let clients = config.clients.iter();
-        let clients = clients.map(|(mac, client)| (self.client(*mac), &client.settings));
+        let clients = clients.map(|(known_by, client)| (self.client(known_by), &client.settings));
         let groups = config.groups.iter();
         let groups = groups.map(|group| (self.group(&group.name), &group.settings));
         let known =
@@ -196,7 +196,7 @@ impl Loaded {
     }
 
     fn check_reservations(&self, networks: &[Network<'_>], found: &mut Vec<Diagnostic>) {
-        for (mac, client) in &self.config.clients {
+        for (known_by, client) in &self.config.clients {
             let Some(address) = client.address else {
                 continue;
             };
@@ -212,7 +212,7 @@ impl Loaded {
                 format!("{address} is in no network that is served"),
                 "the client would get an address of the pool instead",
             );
-            let path = self.client(*mac).child("address");
+            let path = self.client(known_by).child("address");
             found.push(
                 self.point(
                     fault
@@ -233,10 +233,11 @@ impl Loaded {
         table.child(spelled.unwrap_or(name))
     }
 
-    /// The table of a client, with its address spelled as in the file.
-    pub fn client(&self, mac: MacAddr) -> KeyPath {
+    /// The table of a client, with what it is known by spelled as in the file.
+    pub fn client(&self, client: &KnownBy) -> KeyPath {
         let table = KeyPath::new(["clients"]);
-        let spelled = self.names_in(&table).find(|name| name.parse() == Ok(mac));
-        table.child(spelled.unwrap_or(&mac.to_string()))
+        let is_it = |name: &&str| name.parse().as_ref() == Ok(client);
+        let spelled = self.names_in(&table).find(is_it);
+        table.child(spelled.unwrap_or(&client.to_string()))
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use model::{
-    BootChoice, Changes, Group, Home, ImageName, MacAddr, NamePattern, RootMode, Settings,
+    BootChoice, Changes, Group, Home, ImageName, KnownBy, NamePattern, RootMode, Settings,
 };
 
 /// A whole configuration. [`Config::default`] is what an empty file means.
@@ -37,7 +37,7 @@ pub struct Config {
     /// `[scrub]`
     pub scrub: Scrub,
     /// `[clients.*]`; no two have the same address or hostname.
-    pub clients: BTreeMap<MacAddr, ClientSettings>,
+    pub clients: BTreeMap<KnownBy, ClientSettings>,
     /// `[groups.*]`, in the order of the file: a later one wins over an earlier one. What they
     /// include is there, and not in a circle.
     pub groups: Vec<Group>,

@@ -292,7 +292,9 @@ impl Server {
         } else if let Some((client, nothing)) = request.boot.as_ref().zip(context.own_disk()) {
             own_disk(reply, client, &nothing);
         }
-        let hostname = self.book.reserved_name(request.mac);
+        let hostname = self
+            .book
+            .reserved_name(request.mac, request.key.client_id.as_deref());
         names(reply, self.book.subnet(subnet), hostname);
         further(reply, request, self.book.subnet(subnet));
     }

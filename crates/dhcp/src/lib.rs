@@ -61,6 +61,7 @@ mod pool;
 pub mod probe;
 mod proxy;
 mod pxe;
+mod recognition;
 mod relay;
 mod reply;
 mod request;

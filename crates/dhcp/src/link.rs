@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use model::MacAddr;
+use model::KnownBy;
 
 /// The shell's number for a link (usually the interface index).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -85,11 +85,12 @@ impl Subnet {
     }
 }
 
-/// What the operator set aside for one client, known by its hardware address.
+/// What the operator set aside for one client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reservation {
-    /// The client.
-    pub mac: MacAddr,
+    /// By what the client is known. Its hardware address counts first, then the UUID (option 97), then the client
+    /// identifier (option 61).
+    pub client: KnownBy,
     /// Its address, given to nobody else; without one it draws from the pool.
     pub address: Option<Ipv4Addr>,
     /// Its name, option 12 and DNS; wins over what the client calls itself.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use model::MacAddr;
+use model::{KnownBy, MacAddr};
 
 use crate::answer::Pending;
 use crate::client_id::ClientKey;
@@ -26,7 +26,7 @@ pub enum Refusal {
     /// A host of the configuration has the address.
     Taken,
     /// The address is reserved for another client.
-    Reserved(MacAddr),
+    Reserved(KnownBy),
     /// Another client has the address here.
     Leased(MacAddr),
     /// The client has another address of the subnet here.
@@ -41,7 +41,7 @@ impl fmt::Display for Refusal {
             Self::NoSubnet => f.write_str("no subnet of the configuration has this address"),
             Self::NotInPool => f.write_str("the address is outside the pool"),
             Self::Taken => f.write_str("a host of the configuration has this address"),
-            Self::Reserved(mac) => write!(f, "the address is reserved for {mac}"),
+            Self::Reserved(client) => write!(f, "the address is reserved for {client}"),
             Self::Leased(mac) => write!(f, "{mac} has a lease of this address here"),
             Self::HasOther(address) => write!(f, "the client has {address} here"),
         }

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use model::{ClientArch, Firmware, MacAddr};
+use model::{ClientArch, Firmware, KnownBy, MacAddr};
 
 use crate::link::LinkId;
 
@@ -87,6 +87,10 @@ pub trait BootPolicy {
     fn own_disk(&self, _client: &ClientInfo, _server: Ipv4Addr) -> Option<String> {
         None
     }
+
+    /// Which cards belong to clients that are known by something else, all of them. Told before anything is asked
+    /// about a client whose card is new among them, or is none of them any more.
+    fn recognised(&self, _cards: &[(MacAddr, KnownBy)]) {}
 
     /// Whether to talk to this client at all; asked in full mode for every message.
     fn may_answer(&self, _mac: MacAddr) -> bool {

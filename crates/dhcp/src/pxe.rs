@@ -48,7 +48,7 @@ impl BootClient {
         Some(Self {
             firmware,
             arch,
-            uuid: machine_id.and_then(uuid),
+            uuid: uuid(options),
             machine_id,
             vendor_class: class
                 .iter()
@@ -144,8 +144,11 @@ fn class_architecture(class: &[u8]) -> Option<ClientArch> {
     Some(ClientArch::from_code(code))
 }
 
-fn uuid(machine_id: [u8; 17]) -> Option<[u8; 16]> {
-    let uuid: [u8; 16] = machine_id.get(1..)?.try_into().ok()?;
+/// Option 97, unless it is malformed, all zeros or all ones (mainboards without a number).
+pub(crate) fn uuid(options: &Options) -> Option<[u8; 16]> {
+    let machine_id: [u8; 17] = options.array(option_code::MACHINE_ID)?;
+    let (kind, uuid) = machine_id.split_first()?;
+    let uuid: [u8; 16] = uuid.try_into().ok().filter(|_| *kind == 0)?;
     (uuid != [0; 16] && uuid != [0xff; 16]).then_some(uuid)
 }
 

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use dhcproto::v4::MessageType;
 use dhcproto::v4::borrowed::Message;
-use model::MacAddr;
+use model::{MacAddr, Uuid};
 
 use crate::client_id::ClientKey;
 use crate::discard::Discard;
@@ -49,6 +49,8 @@ pub(crate) struct Request {
     pub(crate) relay_info: Option<RelayInfo>,
     /// Who the client is in the lease book.
     pub(crate) key: ClientKey,
+    /// Option 97: the number of the mainboard, of whatever asks.
+    pub(crate) uuid: Option<Uuid>,
     /// Option 61 as it came, to be echoed (RFC 6842).
     pub(crate) client_id: Option<Vec<u8>>,
     /// What boots, if anything does.
@@ -107,6 +109,7 @@ impl Request {
             mac,
             relay_info,
             key: ClientKey::new(mac, client_id.as_deref(), boot.is_some()),
+            uuid: crate::pxe::uuid(&options).map(Uuid),
             client_id,
             boot,
             requested: options.address(option_code::REQUESTED_ADDRESS),

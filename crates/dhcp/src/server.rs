@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use model::MacAddr;
+use model::{KnownBy, MacAddr};
 
 use crate::answer::{Answer, Done, Outgoing, Pending};
 use crate::book::{LeaseBook, PoolId};
@@ -78,7 +78,8 @@ impl Server {
     /// Replaces the configuration and keeps the leases. Offers are forgotten; a client that was
     /// offered an address asks again. A [`Pending`] from before may still be resolved.
     pub fn reconfigure(&mut self, config: &Config) {
-        let old = std::mem::replace(&mut self.book, LeaseBook::new(config, []));
+        let mut old = std::mem::replace(&mut self.book, LeaseBook::new(config, []));
+        self.book.recognition = std::mem::take(&mut old.recognition);
         for (lease, alive_until) in old.into_leases() {
             let address = lease.address;
             self.book.apply(LeaseChange::Put(lease));
@@ -101,6 +102,9 @@ impl Server {
         let request = Request::decode(received.bytes)?;
         let link = self.links.get(&received.link).cloned();
         let link = link.ok_or(Discard::UnknownLink)?;
+        if self.book.recognise(now.unix, &request) {
+            policy.recognised(&self.recognised());
+        }
         if !policy.may_answer(request.mac) {
             return Err(Discard::Refused);
         }
@@ -195,6 +199,20 @@ impl Server {
     /// The leases of a hardware address: one per subnet as a rule, see [`crate::ClientKey`].
     pub fn leases_of(&self, mac: MacAddr) -> impl Iterator<Item = &Lease> {
         self.book.leases_of(mac)
+    }
+
+    /// Cards of clients that are known by something else, as they were before the last end of the process.
+    pub fn recall(&mut self, cards: &[(MacAddr, KnownBy)]) {
+        for (card, known_by) in cards {
+            self.book.recognition.put(*card, known_by);
+        }
+    }
+
+    fn recognised(&self) -> Vec<(MacAddr, KnownBy)> {
+        let cards = self.book.recognition.all();
+        cards
+            .map(|(card, known_by)| (card, known_by.clone()))
+            .collect()
     }
 
     /// All leases in no order, ended ones included.

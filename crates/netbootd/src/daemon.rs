@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use boot::{Authority, Facts, Plan, SiteKey, Timelines};
-use model::{BootChoice, ClientArch, Firmware, MacAddr, Stage};
+use model::{BootChoice, ClientArch, Firmware, KnownBy, MacAddr, Stage};
 use tracing::{info, warn};
 
 use crate::export::{Access, ExportFs, Folder, HandleKey, Network};
@@ -16,6 +16,7 @@ use crate::images::Images;
 use crate::links::{Link, NotYet};
 use crate::loaders::Loaders;
 use crate::packets::Captures;
+use crate::recognised::Recognised;
 use crate::running::Book;
 use crate::runs::Runs;
 use crate::services::nfs::Counters;
@@ -54,13 +55,15 @@ pub struct Daemon {
     pub runs: Runs,
     /// How machines' firmware is brought to a loader, on disk.
     pub firmware: FirmwareBook,
+    /// The cards of clients that are known by something else, on disk.
+    pub recognised: Recognised,
 }
 
 impl Daemon {
     /// A daemon that has not begun to serve.
     pub fn new(
         config: config::Config,
-        images: Images,
+        mut images: Images,
         site_key: SiteKey,
         authority: Authority,
     ) -> Arc<Self> {
@@ -72,6 +75,8 @@ impl Daemon {
         let captures = Captures::new(&config.state_dir);
         let runs = Runs::new(&config.state_dir);
         let firmware = FirmwareBook::open(&config.state_dir);
+        let recognised = Recognised::open(&config.state_dir);
+        images.site.recognised = recognised.with(|cards| cards.iter().cloned().collect());
         Arc::new(Self {
             config,
             images: ArcSwap::from_pointee(images),
@@ -88,6 +93,7 @@ impl Daemon {
             captures,
             runs,
             firmware,
+            recognised,
         })
     }
 
@@ -117,9 +123,28 @@ impl Daemon {
     }
 
     /// Replaces what is published. Whoever holds the earlier snapshot keeps it.
-    pub fn publish(&self, images: Images) {
+    pub fn publish(&self, mut images: Images) {
         self.exports.publish(images.export());
-        self.images.store(Arc::new(images));
+        self.recognised.with(|cards| {
+            images.site.recognised = cards.iter().cloned().collect();
+            self.images.store(Arc::new(images));
+        });
+    }
+
+    /// These are the cards of clients that are known by something else.
+    pub fn recognised(&self, cards: &[(MacAddr, KnownBy)]) {
+        self.recognised.replace(cards);
+        let before = self.images.load_full();
+        for (client, known_by) in cards {
+            if before.site.recognised.get(client) != Some(known_by) {
+                info!(%client, %known_by, "recognised");
+            }
+        }
+        self.images.rcu(|images| {
+            let mut images = Images::clone(images);
+            images.site.recognised = cards.iter().cloned().collect();
+            images
+        });
     }
 
     /// A firmware or iPXE asked for a boot server.

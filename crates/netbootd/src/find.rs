@@ -55,9 +55,11 @@ fn known(daemon: &Daemon, shared: &Shared) -> Vec<Known> {
         address,
         client,
     };
-    let configured = daemon.config.clients.iter();
-    let mut known: Vec<Known> = configured
-        .map(|(client, settings)| of(*client, settings.address))
+    let site = &daemon.images.load().site;
+    let reserved = |client| daemon.config.clients.get(&site.known_by(client))?.address;
+    let mut known: Vec<Known> = site
+        .cards()
+        .map(|client| of(client, reserved(client)))
         .collect();
     let booted = daemon.timelines().status(unix_millis());
     known.extend(

@@ -48,7 +48,7 @@ pub struct Generation {
 }
 
 /// A snapshot of what is published.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Images {
     /// Every generation.
     pub generations: Vec<Arc<Generation>>,
@@ -207,12 +207,12 @@ fn site(config: &Config, generations: &[Arc<Generation>]) -> Site {
         };
         images.insert(generation.name.clone(), image);
     }
-    let clients = config.clients.iter().map(|(mac, client)| {
+    let clients = config.clients.iter().map(|(known_by, client)| {
         let settings = ClientSettings {
             hostname: client.hostname.clone(),
             settings: client.settings.clone(),
         };
-        (*mac, settings)
+        (known_by.clone(), settings)
     });
     Site {
         default: config.boot.default.clone(),
@@ -223,6 +223,7 @@ fn site(config: &Config, generations: &[Arc<Generation>]) -> Site {
         images,
         groups: config.groups.clone(),
         clients: clients.collect(),
+        recognised: BTreeMap::new(),
     }
 }
 

@@ -31,6 +31,7 @@ mod overlay;
 mod packets;
 mod people;
 mod power;
+mod recognised;
 mod run;
 mod running;
 mod runs;

@@ -76,11 +76,8 @@ fn address(daemon: &Daemon, client: MacAddr) -> Option<Ipv4Addr> {
         .current(client)
         .and_then(|now| now.facts.address);
     let configured = || {
-        daemon
-            .config
-            .clients
-            .get(&client)
-            .and_then(|client| client.address)
+        let known_by = daemon.images.load().site.known_by(client);
+        daemon.config.clients.get(&known_by)?.address
     };
     booted.or_else(configured)
 }

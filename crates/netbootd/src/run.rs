@@ -85,6 +85,8 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let server = dhcp::Server::new(&dhcp::Config::default(), leases, now);
     let shared = Shared::new(server, opened.leases);
     let daemon = Daemon::new(config, images, SiteKey(key), authority);
+    let recall = |cards: &[_]| shared.with(|server| server.recall(cards));
+    daemon.recognised.with(recall);
     let control = control::bind(&daemon.config.control_socket)?;
 
     let (stop, stopping) = watch::channel(false);
@@ -179,6 +181,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     if tokio::time::timeout(GRACE, all).await.is_err() {
         warn!("some services did not end in time");
     }
+    daemon.recognised.write();
     let _ = std::fs::remove_file(&daemon.config.control_socket);
     result
 }
@@ -212,7 +215,10 @@ async fn look_for_stopped_boots(
     let mut tick = tokio::time::interval(Duration::from_secs(1));
     loop {
         tokio::select! {
-            _ = tick.tick() => daemon.look_for_stopped_boots(),
+            _ = tick.tick() => {
+                daemon.look_for_stopped_boots();
+                daemon.recognised.write();
+            }
             _ = stopping.changed() => return Ok(()),
         }
     }

@@ -125,17 +125,15 @@ pub fn relayed(config: &config::Config) -> dhcp::Config {
         lease_time: subnet.lease_time,
         options: further(&subnet.options),
     });
-    let reservations = config.clients.iter().map(|(mac, client)| Reservation {
-        mac: *mac,
+    let reservations = config.clients.iter().map(|(known_by, client)| Reservation {
+        client: known_by.clone(),
         address: client.address,
         hostname: client.hostname.clone(),
     });
-    let says_something =
-        |client: &Reservation| client.address.is_some() || client.hostname.is_some();
     dhcp::Config {
         links: Vec::new(),
         subnets: subnets.collect(),
-        reservations: reservations.filter(says_something).collect(),
+        reservations: reservations.collect(),
     }
 }
 

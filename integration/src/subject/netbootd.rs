@@ -54,7 +54,18 @@ pub fn command(lab: &Lab, words: &[&str]) -> Result<Command> {
     Ok(command)
 }
 
-/// The lab's configuration file, written by [`configure`].
+/// A daemon that serves this interface with these keys, and further tables, and every other key at its default.
+pub fn serve_interface(lab: &Lab, interface: &str, keys: &str) -> Result<Process> {
+    let config = config_file(lab);
+    let state = state_dir(lab);
+    fs::write(
+        &config,
+        format!("state_dir = {state:?}\n\n[interfaces.{interface}]\n{keys}"),
+    )?;
+    serve(lab, &config)
+}
+
+/// The lab's configuration file, written by [`configure`] or [`serve_interface`].
 pub fn config_file(lab: &Lab) -> PathBuf {
     lab.folder().join("netbootd.toml")
 }

@@ -12,8 +12,8 @@ pub(crate) use address::{address, hosts_of, ip_address, mask, network, pool};
 pub(crate) use dhcp_option::{code as option_code, option};
 pub(crate) use kernel::kernel_arguments;
 pub(crate) use name::{
-    account_name, boot_choice, client_group, dns_name, domain, export, file_name, group, hostname,
-    image, interface, mac, name_pattern, nfs_folder, path, pattern, server_user, shell, user,
+    account_name, boot_choice, client, client_group, dns_name, domain, export, file_name, group,
+    hostname, image, interface, name_pattern, nfs_folder, path, pattern, server_user, shell, user,
 };
 pub(crate) use ssh_key::ssh_key;
 pub(crate) use system::{changes, fstab_line, member, redfish, shell_command, unit, word};

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use model::{BootChoice, ImageName, MacAddr, NamePattern};
+use model::{BootChoice, ImageName, KnownBy, MacAddr, NamePattern};
 
 use super::short;
 use crate::diagnostic::{Code, Fault};
@@ -93,8 +93,39 @@ fn near(fault: Fault, suggestion: &str) -> Fault {
     }
 }
 
+/// What a client is known by.
+pub(crate) fn client(text: &str) -> Result<KnownBy, Fault> {
+    let bad =
+        |what: &str, why: &str| Fault::new(Code::BadMac, format!("`{}` {what}", short(text)), why);
+    match text.parse() {
+        Ok(KnownBy::Uuid(uuid)) if uuid.0 == [0; 16] || uuid.0 == [0xff; 16] => Err(bad(
+            "is the UUID of no machine",
+            "mainboards that nobody numbered have this one",
+        )),
+        Ok(KnownBy::ClientId(id)) if id.len() == 7 && id[0] == 1 => Err(bad(
+            "is the MAC address of a card",
+            "the type 1 and a MAC address are what a client sends that has no identifier of its own",
+        )
+        .help(format!(
+            "write \"{}\" instead",
+            MacAddr(std::array::from_fn(|at| id[at + 1]))
+        ))),
+        Ok(other @ (KnownBy::Uuid(_) | KnownBy::ClientId(_))) => Ok(other),
+        Err(_) if text.starts_with("id:") => Err(bad(
+            "is not a client identifier",
+            "it is 2 to 255 bytes, in hexadecimal with colons between them, or letters without a blank",
+        )
+        .help("write \"id:pc07\" or \"id:ff:12:34:56\", for example")),
+        Err(_) if text.len() > 20 && text.contains('-') => Err(bad(
+            "is not the UUID of a machine",
+            "it is 32 hexadecimal digits in groups of 8, 4, 4, 4 and 12, as `dmidecode -s system-uuid` prints it",
+        )),
+        Ok(KnownBy::Mac(_)) | Err(_) => mac(text).map(KnownBy::Mac),
+    }
+}
+
 /// A MAC address that a client can have.
-pub(crate) fn mac(text: &str) -> Result<MacAddr, Fault> {
+fn mac(text: &str) -> Result<MacAddr, Fault> {
     let digits: String = text.chars().filter(char::is_ascii_hexdigit).collect();
     let bad =
         |what: &str, why: &str| Fault::new(Code::BadMac, format!("`{}` {what}", short(text)), why);

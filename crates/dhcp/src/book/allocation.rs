@@ -2,8 +2,6 @@
 
 use std::net::Ipv4Addr;
 
-use model::MacAddr;
-
 use super::{Entry, LeaseBook, PoolId};
 use crate::client_id::ClientKey;
 use crate::lease::{BindingState, Lease, LeaseChange};
@@ -31,7 +29,7 @@ impl LeaseBook {
             holder.is_none_or(|holder| holder == key)
         };
         let own = [
-            self.reserved_address(pool, key.mac),
+            self.reserved_address(pool, key),
             self.lease_of(unix, pool, key),
             self.offers.of(key),
             requested.filter(unasked),
@@ -131,7 +129,7 @@ impl LeaseBook {
             address,
             mac: key.mac,
             client_id: key.client_id.clone(),
-            hostname: self.grantable_name(unix, key.mac, name),
+            hostname: self.grantable_name(unix, key, name),
             expires_unix: unix.saturating_add(u64::from(seconds)),
             state: BindingState::Bound,
         }));
@@ -147,8 +145,8 @@ impl LeaseBook {
         if self.taken_by_hosts.contains(&address) {
             return Some(Refusal::Taken);
         }
-        if let Some(other) = reserved_for.filter(|other| **other != key.mac) {
-            return Some(Refusal::Reserved(*other));
+        if let Some(other) = reserved_for.filter(|_| !self.is_reserved_for(address, key)) {
+            return Some(Refusal::Reserved(other.clone()));
         }
         if !self.is_open(unix, id, key, address) {
             let holder = self.lease(address).map(|lease| lease.mac);
@@ -174,32 +172,27 @@ impl LeaseBook {
     /// Whether nobody else has a claim on the address: of this subnet, in its pool or reserved for
     /// the client, and without a lease that is still good for somebody else.
     fn is_open(&self, unix: u64, id: PoolId, key: &ClientKey, address: Ipv4Addr) -> bool {
-        let reserved_for = self.reserved_addresses.get(&address);
-        let is_reserved = reserved_for == Some(&key.mac);
+        let is_reserved = self.is_reserved_for(address, key);
         if self.subnet_of(address) != Some(id)
             || self.taken_by_hosts.contains(&address)
             || !self.pools[id.0].subnet.is_host(address)
-            || reserved_for.is_some() && !is_reserved
+            || self.reserved_addresses.contains_key(&address) && !is_reserved
             || !is_reserved && !self.pools[id.0].contains(address)
         {
             return false;
         }
         self.entries.get(&address).is_none_or(|entry| {
-            let is_own =
-                entry.key().is_same_machine(key) || is_reserved && entry.lease.mac == key.mac;
+            let holder = entry.lease.mac;
+            let is_own = entry.key().is_same_machine(key)
+                || is_reserved && (holder == key.mac || self.gave_way(unix, entry, key));
             entry.is_over(unix) || is_own && entry.lease.state != BindingState::Declined
         })
     }
 
     /// Whether the operator wants the client elsewhere, and it can go there.
     fn should_move(&self, unix: u64, id: PoolId, key: &ClientKey, address: Ipv4Addr) -> bool {
-        let reserved = self.reserved_address(id, key.mac);
+        let reserved = self.reserved_address(id, key);
         reserved.is_some_and(|to| to != address && self.is_open(unix, id, key, to))
-    }
-
-    fn reserved_address(&self, id: PoolId, mac: MacAddr) -> Option<Ipv4Addr> {
-        let address = self.reservations.get(&mac)?.address?;
-        (self.subnet_of(address) == Some(id)).then_some(address)
     }
 
     /// The client's own address, current or past. Of several a current one counts more, then one of

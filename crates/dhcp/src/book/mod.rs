@@ -4,17 +4,19 @@
 
 mod allocation;
 mod names;
+mod reservations;
 
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 
-use model::MacAddr;
+use model::{KnownBy, MacAddr};
 
 use crate::client_id::ClientKey;
 use crate::lease::{BindingState, Lease, LeaseChange};
 use crate::link::{Config, Reservation};
 use crate::offers::Offers;
 use crate::pool::Pool;
+use crate::recognition::Recognition;
 
 /// Everything known about addresses. Each question a packet asks costs the same however many leases
 /// there are: hash look-ups, a few steps in the pool's free set, a logarithm in its queue of expired
@@ -31,9 +33,10 @@ use crate::pool::Pool;
 #[derive(Debug)]
 pub(crate) struct LeaseBook {
     pools: Vec<Pool>,
-    reservations: HashMap<MacAddr, Reservation>,
-    reserved_addresses: HashMap<Ipv4Addr, MacAddr>,
-    reserved_names: HashMap<String, MacAddr>,
+    reservations: HashMap<KnownBy, Reservation>,
+    reserved_addresses: HashMap<Ipv4Addr, KnownBy>,
+    reserved_names: HashSet<String>,
+    pub(crate) recognition: Recognition,
     /// Ours, the routers', the DNS servers'.
     taken_by_hosts: HashSet<Ipv4Addr>,
     entries: HashMap<Ipv4Addr, Entry>,
@@ -88,7 +91,8 @@ impl LeaseBook {
             pools: subnets.into_iter().map(Pool::new).collect(),
             reservations: HashMap::new(),
             reserved_addresses: HashMap::new(),
-            reserved_names: HashMap::new(),
+            reserved_names: HashSet::new(),
+            recognition: Recognition::default(),
             entries: HashMap::new(),
             by_mac: HashMap::new(),
             by_name: HashMap::new(),
@@ -97,18 +101,18 @@ impl LeaseBook {
         };
         for reservation in &config.reservations {
             book.reservations
-                .insert(reservation.mac, reservation.clone());
+                .insert(reservation.client.clone(), reservation.clone());
         }
         for reservation in &config.reservations {
-            if book.reservations.get(&reservation.mac) != Some(reservation) {
+            if book.reservations.get(&reservation.client) != Some(reservation) {
                 continue;
             }
             if let Some(address) = reservation.address {
-                book.reserved_addresses.insert(address, reservation.mac);
+                let client = reservation.client.clone();
+                book.reserved_addresses.insert(address, client);
             }
             if let Some(name) = &reservation.hostname {
-                let name = name.to_ascii_lowercase();
-                book.reserved_names.insert(name, reservation.mac);
+                book.reserved_names.insert(name.to_ascii_lowercase());
             }
         }
         for index in 0..book.pools.len() {
@@ -163,7 +167,9 @@ impl LeaseBook {
 
     /// Whether the client has a reservation or any lease: the flood's limits are not for it.
     pub(crate) fn is_known(&self, mac: MacAddr) -> bool {
-        self.reservations.contains_key(&mac) || self.by_mac.contains_key(&mac)
+        self.by_mac.contains_key(&mac)
+            || self.recognition.of(mac).is_some()
+            || self.reservations.contains_key(&KnownBy::Mac(mac))
     }
 
     /// Puts a change into effect, and ends the offer of the address.

@@ -2,29 +2,22 @@
 
 use std::net::Ipv4Addr;
 
-use model::MacAddr;
-
 use super::LeaseBook;
+use crate::client_id::ClientKey;
 
 impl LeaseBook {
-    /// The name that the operator gave a client.
-    pub(crate) fn reserved_name(&self, mac: MacAddr) -> Option<&str> {
-        self.reservations.get(&mac)?.hostname.as_deref()
-    }
-
     /// Names and addresses of the leases that are active at `unix`: the operator's name first, else
     /// the client's own unless the operator gave it to somebody else.
     pub(crate) fn names(&self, unix: u64) -> impl Iterator<Item = (&str, Ipv4Addr)> {
         self.leases()
             .filter(move |lease| lease.is_active(unix))
             .filter_map(|lease| {
-                if let Some(reserved) = self.reserved_name(lease.mac) {
+                if let Some(reserved) = self.reserved_name(lease.mac, lease.client_id.as_deref()) {
                     return Some((reserved, lease.address));
                 }
                 let name = lease.hostname.as_deref()?;
                 let is_first = self.by_name.get(name) == Some(&lease.address);
-                (is_first && !self.reserved_names.contains_key(name))
-                    .then_some((name, lease.address))
+                (is_first && !self.reserved_names.contains(name)).then_some((name, lease.address))
             })
     }
 
@@ -32,10 +25,10 @@ impl LeaseBook {
     pub(super) fn grantable_name(
         &self,
         unix: u64,
-        mac: MacAddr,
+        key: &ClientKey,
         wanted: Option<&str>,
     ) -> Option<String> {
-        if let Some(reserved) = self.reserved_name(mac) {
+        if let Some(reserved) = self.reserved_name(key.mac, key.client_id.as_deref()) {
             return Some(reserved.to_owned());
         }
         let wanted = wanted?;
@@ -43,7 +36,7 @@ impl LeaseBook {
             .by_name
             .get(wanted)
             .and_then(|address| self.lease(*address));
-        let is_held = holder.is_some_and(|lease| lease.mac != mac && lease.is_active(unix));
-        (!is_held && !self.reserved_names.contains_key(wanted)).then(|| wanted.to_owned())
+        let is_held = holder.is_some_and(|lease| lease.mac != key.mac && lease.is_active(unix));
+        (!is_held && !self.reserved_names.contains(wanted)).then(|| wanted.to_owned())
     }
 }

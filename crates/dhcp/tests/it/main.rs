@@ -13,5 +13,6 @@ mod options;
 mod probe;
 mod properties;
 mod relays;
+mod reservations;
 mod rules;
 mod scale;

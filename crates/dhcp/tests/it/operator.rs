@@ -57,7 +57,7 @@ fn what_does_not_fit_is_left_out_with_the_reason() {
         Refusal::NoSubnet,
         Refusal::NotInPool,
         Refusal::Taken,
-        Refusal::Reserved(mac(9)),
+        Refusal::Reserved(mac(9).into()),
         Refusal::Leased(mac(1)),
         Refusal::HasOther(held),
         Refusal::Ended,

@@ -5,13 +5,14 @@ use boot::ladder::way_in_words;
 use boot::{Layers, Plan, Site, Speaker};
 use clap::Args;
 use config::{KeyPath, Loaded};
-use model::{MacAddr, Way};
+use model::{KnownBy, MacAddr, Way};
 
 use super::client::get;
 use crate::firmware::FirmwareBook;
 use crate::images::Images;
 use crate::orders::TicketStatus;
 use crate::overlay;
+use crate::recognised::Recognised;
 
 /// Shows what is configured for one machine
 #[derive(Debug, Args)]
@@ -25,8 +26,10 @@ pub struct ClientCommand {
 
 /// Prints it. The daemon need not run; when it does, its tickets count.
 pub fn run(command: &ClientCommand, loaded: &Loaded) -> anyhow::Result<()> {
-    let (images, notes) = Images::open(&loaded.config)?;
+    let (mut images, notes) = Images::open(&loaded.config)?;
     notes.iter().for_each(|note| eprintln!("warning: {note}"));
+    let recognised = Recognised::open(&loaded.config.state_dir);
+    images.site.recognised = recognised.with(|cards| cards.iter().cloned().collect());
     let site = &images.site;
     let client = find(site, &command.machine)?;
     let socket = &loaded.config.control_socket;
@@ -37,8 +40,13 @@ pub fn run(command: &ClientCommand, loaded: &Loaded) -> anyhow::Result<()> {
     let ticket = ticket.map(|status| status.ticket.boot);
 
     let layers = site.layers(client);
+    let known_by = site.known_by(client);
     let groups: Vec<&str> = layers.groups().collect();
-    println!("{} ({client})", site.hostname(client));
+    let also = match &known_by {
+        KnownBy::Mac(_) => String::new(),
+        other => format!(", known by {other}"),
+    };
+    println!("{} ({client}{also})", site.hostname(client));
     println!("  groups   {}", shown(&groups));
     let plan = site.plan(client, ticket.as_ref());
     let by = if ticket.is_some() {
@@ -68,7 +76,7 @@ pub fn run(command: &ClientCommand, loaded: &Loaded) -> anyhow::Result<()> {
         eprintln!("{warning}");
     }
     println!("\nsettings, the lowest rank first:");
-    settings(loaded, &layers, client);
+    settings(loaded, &layers, &known_by);
     let runs = match &plan {
         Plan::Boot(plan) => Some((&plan.image, plan.generation)),
         _ => None,
@@ -76,7 +84,7 @@ pub fn run(command: &ClientCommand, loaded: &Loaded) -> anyhow::Result<()> {
     let address = loaded
         .config
         .clients
-        .get(&client)
+        .get(&known_by)
         .and_then(|client| client.address);
     files(&overlay::files(&loaded.config, site, client, address, runs));
     Ok(())
@@ -118,11 +126,13 @@ fn find(site: &Site, machine: &str) -> anyhow::Result<MacAddr> {
         return Ok(mac);
     }
     let name = machine.to_ascii_lowercase();
-    let mut known = site.clients.keys().copied();
-    known
+    site.cards()
         .find(|client| site.hostname(*client) == name)
         .with_context(|| {
-            format!("no client in the configuration is called {machine}; write the MAC address of its card")
+            format!(
+                "no client in the configuration is called {machine}, or one that is known by a UUID or identifier has not \
+                 asked for an address yet; write the MAC address of its card"
+            )
         })
 }
 
@@ -152,7 +162,7 @@ const KEYS: [(&str, bool); 15] = [
     ("firmware", true),
 ];
 
-fn settings(loaded: &Loaded, layers: &Layers<'_>, client: MacAddr) {
+fn settings(loaded: &Loaded, layers: &Layers<'_>, client: &KnownBy) {
     let tables: Vec<KeyPath> = layers
         .0
         .iter()

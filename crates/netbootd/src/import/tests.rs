@@ -221,11 +221,11 @@ fn a_school_boots_what_it_booted() {
     assert_eq!(config.boot.kernel_arguments, "nomodeset noapic");
     assert_eq!(config.scrub.exclude, ["home/*", "srv/data", "**/*.bak"]);
     assert_eq!(config.scrub.keep, ["var/lib/snapd"]);
-    let pc01 = &config.clients[&mac("52:54:00:67:00:01")];
+    let pc01 = &config.clients[&mac("52:54:00:67:00:01").into()];
     assert_eq!(pc01.hostname.as_deref(), Some("pc01"));
     assert_eq!(pc01.address, Some(Ipv4Addr::new(192, 168, 67, 21)));
     assert_eq!(pc01.settings.boot, Some("bench".parse().unwrap()));
-    let ignored = &config.clients[&mac("52:54:00:67:00:99")];
+    let ignored = &config.clients[&mac("52:54:00:67:00:99").into()];
     assert_eq!(ignored.settings.boot, Some("none".parse().unwrap()));
     let all = group(&config, "clients");
     assert_eq!(
@@ -292,7 +292,7 @@ fn a_network_is_served_as_it_was() {
         Ipv4Addr::new(192, 168, 67, 5)
     );
     assert_eq!(
-        config.clients[&mac("52:54:00:67:00:02")]
+        config.clients[&mac("52:54:00:67:00:02").into()]
             .hostname
             .as_deref(),
         Some("pc02")

@@ -16,7 +16,7 @@ use dhcp::{
     Answer, BootFile, BootPolicy, ClientInfo, Done, Event, EventKind, Pending, Received, Server,
     Telling,
 };
-use model::{Firmware, MacAddr, Stage, Way};
+use model::{Firmware, KnownBy, MacAddr, Stage, Way};
 use store::Leases;
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
@@ -206,6 +206,10 @@ impl BootPolicy for Policy<'_> {
     fn own_disk(&self, client: &ClientInfo, server: Ipv4Addr) -> Option<String> {
         let is_local = self.plan(client) == Plan::LocalDisk;
         is_local.then(|| format!("{}/own-disk", self.base(server)))
+    }
+
+    fn recognised(&self, cards: &[(MacAddr, KnownBy)]) {
+        self.daemon.recognised(cards);
     }
 
     fn may_answer(&self, client: MacAddr) -> bool {

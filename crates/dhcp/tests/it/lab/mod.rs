@@ -2,6 +2,7 @@
 
 mod packet;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use dhcp::{
     Answer, BootFile, BootPolicy, ClientInfo, Config, Discard, Done, Event, EventKind, Lease,
     LeaseChange, Link, LinkId, Mode, Now, Received, Reservation, Server, Subnet, Telling, Transmit,
 };
-use model::{Firmware, MacAddr};
+use model::{Firmware, KnownBy, MacAddr};
 
 pub use packet::{Packet, Seen, wire};
 
@@ -65,9 +66,18 @@ pub fn config(mode: Mode, low: u8, high: u8) -> Config {
 pub fn reservation(number: u32, address: Option<Ipv4Addr>, hostname: Option<&str>) -> Reservation {
     let hostname = hostname.map(str::to_owned);
     Reservation {
-        mac: mac(number),
+        client: mac(number).into(),
         address,
         hostname,
+    }
+}
+
+/// A reservation for who is known by a UUID or a client identifier, written as in the configuration.
+pub fn reservation_by(known_by: &str, last: u8, hostname: &str) -> Reservation {
+    Reservation {
+        client: known_by.parse().expect("the text names a client"),
+        address: Some(ip(last)),
+        hostname: Some(hostname.to_owned()),
     }
 }
 
@@ -76,6 +86,8 @@ pub fn reservation(number: u32, address: Option<Ipv4Addr>, hostname: Option<&str
 pub struct Files {
     pub without_ticket: BTreeSet<MacAddr>,
     pub telling: Telling,
+    /// What was told last.
+    pub recognised: RefCell<Vec<(MacAddr, KnownBy)>>,
 }
 
 impl BootPolicy for Files {
@@ -92,6 +104,10 @@ impl BootPolicy for Files {
             file,
             telling: self.telling,
         })
+    }
+
+    fn recognised(&self, cards: &[(MacAddr, KnownBy)]) {
+        *self.recognised.borrow_mut() = cards.to_vec();
     }
 
     fn own_disk(&self, client: &ClientInfo, server: Ipv4Addr) -> Option<String> {
@@ -146,6 +162,7 @@ impl Lab {
     pub fn restart(&mut self) {
         let leases: Vec<Lease> = self.disk.values().cloned().collect();
         self.server = Server::new(&self.config, leases, Now { unix: self.now });
+        self.server.recall(&self.policy.recognised.borrow());
     }
 
     /// Sends from 0.0.0.0, or from `ciaddr` if there is one, to port 67.

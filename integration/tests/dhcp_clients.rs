@@ -1,0 +1,88 @@
+//! By what netbootd knows a machine, asked by clients that nobody here wrote. `SUBJECT` changes nothing.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use integration::clients::dhcp::{dhclient, udhcpc};
+use integration::subject::netbootd::{asked, serve_interface};
+use integration::{Lab, in_lab};
+
+const READY: Duration = Duration::from_secs(20);
+/// As firmware sends it: the type, and the first three fields with the low byte first.
+const UUID_SENT: &str = "0x61:0044454c4c420010358052b4c04f384431";
+const FULL: &str = "mode = \"full\"\nrouter_advertisements = false\n";
+
+#[test]
+fn a_machine_is_known_by_its_mainboard_and_keeps_its_address_and_name_over_a_restart() {
+    in_lab(|lab| {
+        let keys = format!(
+            "{FULL}[clients.\"4c4c4544-0042-3510-8052-b4c04f384431\"]\naddress = \"192.168.67.11\"\nhostname = \"pc1\"\n"
+        );
+        let mut daemon = serve_interface(lab, Lab::BRIDGE, &keys)?;
+        daemon.until_printed("ready", READY)?;
+        let client = lab.client()?;
+        let firmware = [
+            "-V",
+            "PXEClient:Arch:00007",
+            "-x",
+            "0x5d:0007",
+            "-x",
+            UUID_SENT,
+        ];
+        let lease = udhcpc(lab, &client, &firmware)?.context("the firmware got no lease")?;
+        ensure!(
+            lease.address()? == Ipv4Addr::new(192, 168, 67, 11),
+            "{lease:?}"
+        );
+        daemon.stop(READY)?;
+        let mut daemon = serve_interface(lab, Lab::BRIDGE, &keys)?;
+        daemon.until_printed("ready", READY)?;
+        // A system says nothing of the mainboard.
+        let lease = dhclient(lab, &client, "")?.context("the system got no lease")?;
+        ensure!(
+            lease.address()? == Ipv4Addr::new(192, 168, 67, 11),
+            "{lease:?}"
+        );
+        ensure!(lease.value(&["new_host_name"]) == Some("pc1"), "{lease:?}");
+        let said = asked(lab, &["client", "pc1", "--explain"])?;
+        ensure!(
+            said.contains(client.mac())
+                && said.contains("known by 4c4c4544-0042-3510-8052-b4c04f384431"),
+            "{said}"
+        );
+        let other = dhclient(lab, &lab.client()?, "")?.context("the other got no lease")?;
+        ensure!(
+            other.address()? != Ipv4Addr::new(192, 168, 67, 11),
+            "{other:?}"
+        );
+        daemon.must_run()
+    });
+}
+
+#[test]
+fn a_machine_is_known_by_the_identifier_that_its_system_sends() {
+    in_lab(|lab| {
+        let keys = format!("{FULL}[clients.\"id:pc07\"]\naddress = \"192.168.67.12\"\n");
+        let mut daemon = serve_interface(lab, Lab::BRIDGE, &keys)?;
+        daemon.until_printed("ready", READY)?;
+        let as_text = dhclient(
+            lab,
+            &lab.client()?,
+            "send dhcp-client-identifier \"pc07\";\n",
+        )?;
+        let as_text = as_text.context("dhclient got no lease")?;
+        ensure!(
+            as_text.address()? == Ipv4Addr::new(192, 168, 67, 12),
+            "{as_text:?}"
+        );
+        // Another card, with the type before it, as RFC 2132 has it.
+        let typed = ["-C", "-x", "0x3d:0070633037"];
+        let typed = udhcpc(lab, &lab.client()?, &typed)?.context("udhcpc got no lease")?;
+        ensure!(
+            typed.address()? == Ipv4Addr::new(192, 168, 67, 12),
+            "{typed:?}"
+        );
+        daemon.must_run()
+    });
+}
