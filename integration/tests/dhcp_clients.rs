@@ -1,4 +1,4 @@
-//! By what netbootd knows a machine, asked by clients that nobody here wrote. `SUBJECT` changes nothing.
+//! By what netbootd knows a machine, and what it tells it besides, asked by clients that nobody here wrote. `SUBJECT` changes nothing.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -83,6 +83,47 @@ fn a_machine_is_known_by_the_identifier_that_its_system_sends() {
             typed.address()? == Ipv4Addr::new(192, 168, 67, 12),
             "{typed:?}"
         );
+        daemon.must_run()
+    });
+}
+
+#[test]
+fn an_option_of_the_client_wins_over_its_groups_and_that_over_the_cards() {
+    in_lab(|lab| {
+        let (own, other) = (lab.client()?, lab.client()?);
+        let keys = format!(
+            "{FULL}options.ntp-servers = \"192.168.67.91\"\n\
+             [groups.all]\nmembers = [\"*\"]\noptions.ntp-servers = \"192.168.67.92\"\noptions.log-servers = \"192.168.67.7\"\n\
+             [clients.\"{}\"]\nhostname = \"pc1\"\noptions.42 = \"192.168.67.93\"\n",
+            own.mac()
+        );
+        let mut daemon = serve_interface(lab, Lab::BRIDGE, &keys)?;
+        daemon.until_printed("ready", READY)?;
+        let wanted = "request subnet-mask, ntp-servers, log-servers;\n";
+        for (client, server) in [(&own, "192.168.67.93"), (&other, "192.168.67.92")] {
+            let lease = dhclient(lab, client, wanted)?.context("no lease")?;
+            ensure!(
+                lease.value(&["new_ntp_servers"]) == Some(server),
+                "{lease:?}"
+            );
+            ensure!(
+                lease.value(&["new_log_servers"]) == Some("192.168.67.7"),
+                "{lease:?}"
+            );
+        }
+        let said = asked(lab, &["client", "pc1", "--explain"])?;
+        let lines: Vec<&str> = said
+            .lines()
+            .filter(|line| line.contains(".options."))
+            .collect();
+        ensure!(lines.len() == 4, "{said}");
+        for overruled in ["192.168.67.91", "192.168.67.92"] {
+            let line = lines.iter().find(|line| line.contains(overruled));
+            ensure!(
+                line.is_some_and(|line| line.contains("(overruled)")),
+                "{said}"
+            );
+        }
         daemon.must_run()
     });
 }

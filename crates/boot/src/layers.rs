@@ -1,6 +1,6 @@
 //! What holds for one client: its own settings over those of its groups.
 
-use model::{BootChoice, Changes, Group, Home, MacAddr, RootMode, Settings, Way};
+use model::{BootChoice, Changes, DhcpOption, Group, Home, MacAddr, RootMode, Settings, Way};
 
 use crate::Site;
 
@@ -149,6 +149,16 @@ impl<'a> Layers<'a> {
         self.last(|settings| settings.way)
     }
 
+    /// What DHCP tells it besides; of several values for one option the last counts.
+    pub fn options(&self) -> Vec<&'a DhcpOption> {
+        let mut options: Vec<&DhcpOption> = Vec::new();
+        for option in self.settings().flat_map(|settings| &settings.options) {
+            options.retain(|other| other.code != option.code);
+            options.push(option);
+        }
+        options
+    }
+
     /// Whether it has this account of the configuration or the server.
     pub fn has_user(&self, name: &str) -> bool {
         self.last(|settings| settings.users.as_ref())
@@ -208,6 +218,33 @@ mod tests {
             group("base", &[], &[], words("base")),
         ]);
         assert_eq!(said(&site), ["base", "big", "gpu"]);
+    }
+
+    #[test]
+    fn of_several_values_for_one_option_the_last_counts() {
+        let options = |options: &[(u8, u8)]| Settings {
+            options: options
+                .iter()
+                .map(|&(code, byte)| DhcpOption {
+                    code,
+                    bytes: vec![byte],
+                })
+                .collect(),
+            ..Settings::default()
+        };
+        let mut site = site(vec![
+            group("a", &["*"], &[], options(&[(42, 1), (7, 1)])),
+            group("b", &["*"], &[], options(&[(42, 2), (26, 2)])),
+        ]);
+        let own = ClientSettings {
+            hostname: None,
+            settings: options(&[(26, 3)]),
+        };
+        site.clients.insert(PC.into(), own);
+        let layers = site.layers(PC);
+        let options = layers.options();
+        let pairs: Vec<_> = options.iter().map(|o| (o.code, o.bytes[0])).collect();
+        assert_eq!(pairs, [(7, 1), (42, 2), (26, 3)]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use model::{Group, KnownBy, RootMode, Settings, Way};
 use crate::conflicts::Claims;
 use crate::diagnostic::{Code, Fault};
 use crate::login::{Names, home};
+use crate::lower::options;
 use crate::meaning::ClientSettings;
 use crate::path::KeyPath;
 use crate::reader::{Reader, Spot, bare};
@@ -122,6 +123,7 @@ fn settings(reader: &mut Reader<'_>, at: &KeyPath, users: &Names) -> Settings {
         home: home(reader, at),
         secure_boot: reader.flag(&at.child("secure_boot")),
         way: reader.word(&at.child("firmware"), Way::from_name),
+        options: options(reader, at),
     }
 }
 

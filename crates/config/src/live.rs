@@ -10,7 +10,7 @@ use crate::loaded::Loaded;
 use crate::meaning::Interface;
 use crate::path::KeyPath;
 use crate::source::Part;
-use crate::text::{hosts_of, mask};
+use crate::text::{hosts_of, mask, option_code};
 
 /// A network that one of this machine's cards is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,6 +223,15 @@ impl Loaded {
                 ),
             );
         }
+    }
+
+    /// The DHCP options that are set below a table, each with its number.
+    pub fn options(&self, table: &KeyPath) -> Vec<(KeyPath, u8)> {
+        let options = table.child("options");
+        let names = self.names_in(&options);
+        names
+            .filter_map(|name| Some((options.child(name), option_code(name).ok()?)))
+            .collect()
     }
 
     /// The table of a group, with its name spelled as in the file.

@@ -213,7 +213,8 @@ fn lease_time(reader: &mut Reader<'_>, at: &KeyPath) -> Duration {
         .unwrap_or(twelve_hours)
 }
 
-fn options(reader: &mut Reader<'_>, at: &KeyPath) -> Vec<DhcpOption> {
+/// The options in a table below `at`.
+pub(crate) fn options(reader: &mut Reader<'_>, at: &KeyPath) -> Vec<DhcpOption> {
     let mut options: Vec<DhcpOption> = Vec::new();
     for (path, code) in reader.names(&at.child("options"), text::option_code) {
         let Some(option) = reader.one(&path, |value| text::option(code, value)) else {

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use model::DhcpOption;
 use model::{
     BootChoice, Changes, Group, Home, ImageName, KnownBy, NamePattern, RootMode, Settings,
 };
@@ -120,15 +121,6 @@ pub struct Interface {
     pub router_advertisements: bool,
     /// What else clients are told, each option once.
     pub options: Vec<DhcpOption>,
-}
-
-/// A DHCP option that netbootd has no opinion about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DhcpOption {
-    /// Its number (RFC 2132), none of those that the server decides.
-    pub code: u8,
-    /// What is in it, 1 to 255 bytes.
-    pub bytes: Vec<u8>,
 }
 
 /// A network behind a DHCP relay.

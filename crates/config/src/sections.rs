@@ -44,9 +44,9 @@ pub const SECTIONS: &[Section] = &[
     section(
         "clients.*",
         "clients.\"52:54:00:12:34:56\"",
-        "Settings of one client, by the MAC address of the card it boots from, by the UUID of its mainboard\n\
-         (\"4c4c4544-0042-3510-8052-b4c04f384431\", as `dmidecode -s system-uuid` prints it) or by its DHCP client\n\
-         identifier (\"id:pc07\", \"id:ff:12:34:56\"). Of several for one machine the first in this order counts, whole.",
+        "Settings of one client. The table is named after what it is known by: the MAC address of the card it boots from, \
+         the UUID of its mainboard (\"4c4c4544-0042-3510-8052-b4c04f384431\", as `dmidecode -s system-uuid` prints it) or \
+         its DHCP client identifier (\"id:pc07\", \"id:ff:12:34:56\"). Of several for one machine the first in this order counts, whole.",
     ),
     section(
         "groups.*",

@@ -63,10 +63,18 @@ pub(crate) fn names(reply: &mut Reply, subnet: &Subnet, hostname: Option<&str>) 
     }
 }
 
-/// What the operator adds, for a client that asks for it or does not say what it wants. Who is told routes of its
-/// own takes no notice of option 3 (RFC 3442), so the router is one of them, unless they name another.
-pub(crate) fn further(reply: &mut Reply, request: &Request, subnet: &Subnet) {
-    for (code, bytes) in &subnet.options {
+/// What the operator adds, for a client that asks for it or does not say what it wants; `own` is for this client, and
+/// wins over what is for the subnet. Who is told routes of its own takes no notice of option 3 (RFC 3442), so the
+/// router is one of them, unless they name another.
+pub(crate) fn further(
+    reply: &mut Reply,
+    request: &Request,
+    subnet: &Subnet,
+    own: &[(u8, Vec<u8>)],
+) {
+    let is_own = |code: &u8| own.iter().any(|(other, _)| other == code);
+    let of_subnet = subnet.options.iter().filter(|(code, _)| !is_own(code));
+    for (code, bytes) in own.iter().chain(of_subnet) {
         if request.wanted.is_some() && !request.wants(*code) {
             continue;
         }

@@ -296,7 +296,8 @@ impl Server {
             .book
             .reserved_name(request.mac, request.key.client_id.as_deref());
         names(reply, self.book.subnet(subnet), hostname);
-        further(reply, request, self.book.subnet(subnet));
+        let own = context.policy.options(request.mac);
+        further(reply, request, self.book.subnet(subnet), &own);
     }
 
     fn lease_seconds(&self, context: &Context<'_>, subnet: PoolId) -> u32 {

@@ -88,6 +88,12 @@ pub trait BootPolicy {
         None
     }
 
+    /// What the operator has this client told besides: number and content of options that are not ours to decide.
+    /// They win over those of the subnet. Asked in full mode.
+    fn options(&self, _client: MacAddr) -> Vec<(u8, Vec<u8>)> {
+        Vec::new()
+    }
+
     /// Which cards belong to clients that are known by something else, all of them. Told before anything is asked
     /// about a client whose card is new among them, or is none of them any more.
     fn recognised(&self, _cards: &[(MacAddr, KnownBy)]) {}

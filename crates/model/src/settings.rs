@@ -38,6 +38,17 @@ pub struct Settings {
     pub secure_boot: Option<bool>,
     /// The way its firmware is brought to a loader; `None`: it is found out.
     pub way: Option<Way>,
+    /// What DHCP tells it besides, each option once.
+    pub options: Vec<DhcpOption>,
+}
+
+/// A DHCP option that netbootd has no opinion about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DhcpOption {
+    /// Its number (RFC 2132), none of those that the server decides.
+    pub code: u8,
+    /// What is in it, 1 to 255 bytes.
+    pub bytes: Vec<u8>,
 }
 
 /// Where a client has the homes of the server's accounts from.

@@ -353,7 +353,8 @@ fn rand_u32() -> u32 {
     u32::from_le_bytes(bytes)
 }
 
-fn further(options: &[config::DhcpOption]) -> Vec<(u8, Vec<u8>)> {
-    let pair = |option: &config::DhcpOption| (option.code, option.bytes.clone());
-    options.iter().map(pair).collect()
+/// Options as the DHCP server takes them.
+pub fn further<'a>(options: impl IntoIterator<Item = &'a model::DhcpOption>) -> Vec<(u8, Vec<u8>)> {
+    let pair = |option: &model::DhcpOption| (option.code, option.bytes.clone());
+    options.into_iter().map(pair).collect()
 }

@@ -111,6 +111,13 @@ macro_rules! shared {
             "each is tried until one works, which is remembered."
         ),
     ),
+    key(
+        concat!($table, ".options.*"),
+        Text,
+        Unset("log-servers = \"192.168.67.9\""),
+        concat!("As interfaces.*.options, for ", $these, ", where netbootd leases the addresses. Unset: ", $groups,
+            "what the card or the subnet says."),
+    ),
         ]
     };
 }

@@ -65,11 +65,20 @@ const PREFIXES: &[(&str, Kind)] = &[
 /// Options that netbootd says by itself, and where the operator has a say.
 const OURS: &[(&[u8], &str)] = &[
     (&[1, 28], "the network of the card says it"),
-    (&[3], "write `router` instead"),
-    (&[6], "write `dns` instead"),
+    (
+        &[3],
+        "write `router` in the table of the card or the subnet instead",
+    ),
+    (
+        &[6],
+        "write `dns` in the table of the card or the subnet instead",
+    ),
     (&[12], "write `hostname` in a table of the client instead"),
     (&[15], "write `domain` in [dns] instead"),
-    (&[51, 58, 59], "write `lease_time` instead"),
+    (
+        &[51, 58, 59],
+        "write `lease_time` in the table of the card or the subnet instead",
+    ),
     (
         &[66, 67],
         "what a machine boots is said in [boot], its first program in [loaders]",

@@ -190,6 +190,31 @@ fn settings(loaded: &Loaded, layers: &Layers<'_>, client: &KnownBy) {
             row(loaded, path, if lost { "  (overruled)" } else { "" });
         }
     }
+    options(loaded, &tables);
+}
+
+/// DHCP options: of the networks' tables those that have any, since it is not known here which the client is in.
+fn options(loaded: &Loaded, tables: &[KeyPath]) {
+    let interfaces = loaded.config.interfaces.iter();
+    let interfaces = interfaces.map(|card| KeyPath::new(["interfaces", card.name.as_str()]));
+    let networks = loaded.config.subnets.iter().map(|subnet| {
+        let name = format!("{}/{}", subnet.network, subnet.prefix_len);
+        KeyPath::new(["subnets", name.as_str()])
+    });
+    let networks = interfaces.chain(networks).map(|table| (table, true));
+    let tables = networks.chain(tables.iter().map(|table| (table.clone(), false)));
+    let said: Vec<(KeyPath, u8, bool)> = tables
+        .flat_map(|(table, is_network)| {
+            let options = loaded.options(&table).into_iter();
+            options.map(move |(path, code)| (path, code, is_network))
+        })
+        .collect();
+    for (index, (path, code, _)) in said.iter().enumerate() {
+        let mut later = said.iter().skip(index + 1);
+        // A network's option does not overrule another network's.
+        let lost = later.any(|(_, other, is_network)| other == code && !is_network);
+        row(loaded, path, if lost { "  (overruled)" } else { "" });
+    }
 }
 
 fn row(loaded: &Loaded, path: &KeyPath, note: &str) {

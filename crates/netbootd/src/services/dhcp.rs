@@ -25,6 +25,7 @@ use tracing::{debug, error, info, warn};
 use crate::daemon::Daemon;
 use crate::leases::lease_clock;
 use crate::links::Link;
+use crate::serve_link;
 use writer::{Then, Writer};
 
 /// Datagrams taken at once.
@@ -206,6 +207,11 @@ impl BootPolicy for Policy<'_> {
     fn own_disk(&self, client: &ClientInfo, server: Ipv4Addr) -> Option<String> {
         let is_local = self.plan(client) == Plan::LocalDisk;
         is_local.then(|| format!("{}/own-disk", self.base(server)))
+    }
+
+    fn options(&self, client: MacAddr) -> Vec<(u8, Vec<u8>)> {
+        let images = self.daemon.images.load();
+        serve_link::further(images.site.layers(client).options())
     }
 
     fn recognised(&self, cards: &[(MacAddr, KnownBy)]) {

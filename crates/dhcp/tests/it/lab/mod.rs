@@ -86,6 +86,8 @@ pub fn reservation_by(known_by: &str, last: u8, hostname: &str) -> Reservation {
 pub struct Files {
     pub without_ticket: BTreeSet<MacAddr>,
     pub telling: Telling,
+    /// What single clients are told besides.
+    pub options: Vec<(MacAddr, u8, Vec<u8>)>,
     /// What was told last.
     pub recognised: RefCell<Vec<(MacAddr, KnownBy)>>,
 }
@@ -104,6 +106,11 @@ impl BootPolicy for Files {
             file,
             telling: self.telling,
         })
+    }
+
+    fn options(&self, client: MacAddr) -> Vec<(u8, Vec<u8>)> {
+        let own = self.options.iter().filter(|(mac, ..)| *mac == client);
+        own.map(|(_, code, bytes)| (*code, bytes.clone())).collect()
     }
 
     fn recognised(&self, cards: &[(MacAddr, KnownBy)]) {
