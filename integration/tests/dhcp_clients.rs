@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, ensure};
 use integration::clients::dhcp::{dhclient, udhcpc};
 use integration::subject::netbootd::{asked, serve_interface};
 use integration::{Lab, in_lab};
