@@ -111,6 +111,8 @@ struct Common {
     machines: AtomicU32,
     /// Everybody asks once more, and nobody a second time.
     roll_call: AtomicBool,
+    /// Nobody asks anything.
+    is_silent: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -156,6 +158,16 @@ impl Room {
     /// Lets more machines in.
     pub fn admit(&self, more: u32) {
         self.common.machines.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// Has everybody ask nothing from now on, or ask again. What was asked before may still be answered.
+    pub fn be_silent(&self, is_silent: bool) {
+        self.common.is_silent.store(is_silent, Ordering::Relaxed);
+    }
+
+    /// How many machines have an address by now.
+    pub fn told(&self) -> usize {
+        self.common.ledger().told.len()
     }
 
     /// The ledger as it is now.
@@ -231,8 +243,10 @@ impl Asking<'_> {
         while !self.common.stop.load(Ordering::Relaxed) {
             let now = Instant::now();
             self.waiting.retain(|_, waiting| waiting.until > now);
-            for _ in self.waiting.len()..OUTSTANDING {
-                self.begin();
+            if !self.is_silent() {
+                for _ in self.waiting.len()..OUTSTANDING {
+                    self.begin();
+                }
             }
             match self.socket.recv(&mut buffer) {
                 Ok(length) => self.hear(&buffer[..length]),
@@ -321,7 +335,9 @@ impl Asking<'_> {
                     ledger.fault(seen.machine, what);
                 }
                 drop(ledger);
-                self.send(seen.machine, Kind::Select(seen.address));
+                if !self.is_silent() {
+                    self.send(seen.machine, Kind::Select(seen.address));
+                }
             }
             (message::NAK, Kind::Remember(address)) => {
                 ledger.fault(seen.machine, format!("has {address} and was refused it"));
@@ -329,6 +345,10 @@ impl Asking<'_> {
             // A refusal of an offer that the server has forgotten in its restart: it starts over.
             _ => {}
         }
+    }
+
+    fn is_silent(&self) -> bool {
+        self.common.is_silent.load(Ordering::Relaxed)
     }
 
     fn roll(&mut self) -> u64 {
