@@ -90,13 +90,13 @@ fn a_damaged_store_is_kept_aside_and_does_not_stop_the_start() {
         room.admit(300);
         all_have_an_address(&room, 300)?;
         server.main().stop(SOON)?;
-        let path = state_dir(lab).join("leases.redb");
+        let path = state_dir(lab).join("leases.log");
         let mut bytes = fs::read(&path)?;
-        // The header: nothing of the database can be found by it any more.
-        bytes[..512].fill(0x5a);
+        // Its beginning: it is not a file of leases any more.
+        bytes[..16].fill(0x5a);
         fs::write(&path, bytes)?;
         let mut server = Server::netbootd(lab, &setup)?;
-        ensure!(state_dir(lab).join("leases.redb.damaged").exists());
+        ensure!(state_dir(lab).join("leases.log.damaged").exists());
         let log = server.main().printed();
         ensure!(log.contains("300 leases were read out of it"), "{log}");
         nothing_is_forgotten(lab, &room)?;

@@ -107,7 +107,6 @@ pub(crate) const WALLS: &[Wall] = &[
     wall("hickory-proto", &["dns", "netbootd"]),
     wall("hickory-server", &["netbootd"]),
     wall("hickory-resolver", &["netbootd"]),
-    wall("redb", &["store"]),
     wall("figment", &["config"]),
     wall("clap", &["netbootd", "xtask"]),
     wall("anyhow", &["netbootd", "integration", "xtask"]),

@@ -1,6 +1,5 @@
 //! Who a client is to whoever logs in to it: host certificates, and what trusts them.
 
-use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
@@ -234,12 +233,12 @@ pub fn certify_homes(
     }
 }
 
-/// The host keys of the clients as they are now, by name. `leased` says to whom addresses are leased
+/// The host keys of the clients as they are now, by name. `holder` says to whom an address is leased
 /// now: a machine that is off has no longer the one that somebody else got.
-pub fn hosts(daemon: &Daemon, leased: &HashMap<Ipv4Addr, MacAddr>) -> Vec<HostIdentity> {
+pub fn hosts(daemon: &Daemon, holder: impl Fn(Ipv4Addr) -> Option<MacAddr>) -> Vec<HostIdentity> {
     let hosts = daemon.timelines().hosts().into_iter();
     let mut hosts: Vec<HostIdentity> = hosts
-        .filter(|(client, host)| leased.get(&host.address).is_none_or(|mac| mac == client))
+        .filter(|(client, host)| holder(host.address).is_none_or(|mac| mac == *client))
         .map(|(_, host)| host)
         .collect();
     hosts.sort_by(|a, b| (&a.hostname, a.address).cmp(&(&b.hostname, b.address)));
@@ -337,7 +336,7 @@ fn known_hosts_line(daemon: &Daemon) -> String {
         .filter_map(|client| client.hostname.clone())
         .collect();
     names.extend(
-        hosts(daemon, &HashMap::new())
+        hosts(daemon, |_| None)
             .into_iter()
             .map(|host| host.hostname),
     );
@@ -420,11 +419,11 @@ pub(crate) mod tests {
             "the answer may get lost"
         );
         assert_eq!(ask(&daemon, ADDRESS, 0, 2), Err(409));
-        let known = hosts(&daemon, &HashMap::new());
+        let known = hosts(&daemon, |_| None);
         assert_eq!(known.len(), 1);
         let other = MacAddr([2, 0, 0, 0, 0, 2]);
-        assert!(hosts(&daemon, &HashMap::from([(ADDRESS, other)])).is_empty());
-        assert_eq!(hosts(&daemon, &HashMap::from([(ADDRESS, PC)])), known);
+        assert!(hosts(&daemon, |_| Some(other)).is_empty());
+        assert_eq!(hosts(&daemon, |_| Some(PC)), known);
         daemon.reached(PC, Stage::Switched, "");
         assert_eq!(ask(&daemon, ADDRESS, 0, 1), Err(403));
     }
@@ -438,7 +437,7 @@ pub(crate) mod tests {
         assert_eq!(ask(&daemon, ADDRESS, TOKEN_LIFE + 2, 1), Err(403));
         let bad = certify(&daemon, PC, ADDRESS, b"token=1").unwrap_err();
         assert_eq!(bad.0, 400);
-        assert!(hosts(&daemon, &HashMap::new()).is_empty());
+        assert!(hosts(&daemon, |_| None).is_empty());
     }
 
     #[test]
@@ -489,7 +488,7 @@ pub(crate) mod tests {
         });
         ask(&before, ADDRESS, 0, 1).unwrap();
         before.reached(PC, Stage::Switched, "");
-        let hosts = |daemon: &Daemon| hosts(daemon, &HashMap::new());
+        let hosts = |daemon: &Daemon| hosts(daemon, |_| None);
         assert_eq!(hosts(&daemon(folder.path())), hosts(&before));
         assert_eq!(hosts(&before)[0].hostname, "pc1");
     }

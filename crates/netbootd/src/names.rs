@@ -1,6 +1,6 @@
 //! The names that DNS answers: kept in step with the leases.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -69,19 +69,18 @@ pub async fn follow(
             .map(|served| served.link.address)
             .collect();
         let now = lease_clock();
-        let (mut leases, leased) = shared.with(|server| {
+        let (hosts, mut leases) = shared.with(|server| {
+            let holder = |address| {
+                let lease = server.lease(address)?;
+                let is_active = lease.state == BindingState::Bound && lease.expires_unix > now.unix;
+                is_active.then_some(lease.mac)
+            };
             let names = server.names(now);
-            let names: Vec<(String, Ipv4Addr)> = names
-                .map(|(name, address)| (name.to_owned(), address))
-                .collect();
-            let active = server.leases().filter(|lease| {
-                lease.state == BindingState::Bound && lease.expires_unix > now.unix
-            });
-            let leased: HashMap<_, _> = active.map(|lease| (lease.address, lease.mac)).collect();
-            (names, leased)
+            let names = names.map(|(name, address)| (name.to_owned(), address));
+            let names: Vec<(String, Ipv4Addr)> = names.collect();
+            (identity::hosts(&daemon, holder), names)
         });
         leases.sort_unstable();
-        let hosts = identity::hosts(&daemon, &leased);
         let now = (own, hosts, leases);
         if published.as_ref() != Some(&now) {
             let (own, hosts, leases) = &now;

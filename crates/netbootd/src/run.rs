@@ -64,7 +64,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let state = &config.state_dir;
     std::fs::create_dir_all(state)
         .with_context(|| format!("cannot make the state folder {}", state.display()))?;
-    let opened = store::Leases::open(&state.join("leases.redb"))?;
+    let opened = store::Leases::open(&state.join("leases.log"))?;
     opened.notes.iter().for_each(|note| warn!("{note}"));
     let key_path = state.join("handle.key");
     let key = store::key::load_or_create(&key_path)

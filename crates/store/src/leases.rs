@@ -1,23 +1,24 @@
-//! The lease database.
+//! The leases on the disk.
 
+use std::ffi::OsString;
 use std::fmt;
-use std::io::ErrorKind;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, ErrorKind, Read};
 use std::net::Ipv4Addr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use redb::{Database, DatabaseError, ReadableDatabase, ReadableTable};
-use redb::{TableDefinition, TableError};
-
-use crate::{LeaseRecord, salvage};
-
-/// Address as a number → record as [`LeaseRecord::to_bytes`].
-const LEASES: TableDefinition<'_, u32, &[u8]> = TableDefinition::new("leases");
+use crate::journal::{self, Condition, Content, Journal};
+use crate::{LeaseRecord, file};
 
 /// How long a disk that failed is left alone.
 const RETRY: Duration = Duration::from_secs(1);
+/// A file that is longer is not ours; these are millions of leases.
+const MOST: u64 = 1 << 30;
+/// Bytes of outdated records that are worth writing the file anew without them, where they are twice as many as the
+/// others.
+const OUTDATED: u64 = 4 << 20;
 
 /// A change to make durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,28 +29,28 @@ pub enum Change {
     Remove(Ipv4Addr),
 }
 
-/// The database of leases. One process at a time may have it open.
+/// The file of leases. One process at a time may have it open.
 pub struct Leases {
     path: PathBuf,
+    /// Locked for as long as we are.
+    _folder: File,
     state: Mutex<State>,
 }
 
-/// After an error the database refuses everything until it is opened anew.
-enum State {
-    Open(Database),
-    Failed { since: Instant, why: String },
+#[derive(Default)]
+struct State {
+    /// None after an error: then the file is looked at anew, since what has become of it is not known.
+    open: Option<Open>,
+    failed: Option<(Instant, String)>,
 }
 
-impl State {
-    fn failed(error: &redb::Error) -> Self {
-        Self::Failed {
-            since: Instant::now(),
-            why: error.to_string(),
-        }
-    }
+struct Open {
+    journal: Journal,
+    /// How long the file may become before it is written anew.
+    limit: u64,
 }
 
-/// A database, opened.
+/// A file of leases, opened.
 pub struct Opened {
     /// For changes from now on.
     pub leases: Leases,
@@ -64,90 +65,76 @@ pub struct Opened {
 pub struct StoreError {
     path: PathBuf,
     doing: &'static str,
-    source: Box<redb::Error>,
+    source: io::Error,
 }
 
 impl StoreError {
-    fn new(path: &Path, doing: &'static str, source: impl Into<redb::Error>) -> Self {
+    fn new(path: &Path, doing: &'static str, source: io::Error) -> Self {
+        let path = path.to_owned();
         Self {
-            path: path.to_owned(),
+            path,
             doing,
-            source: Box::new(source.into()),
-        }
-    }
-
-    /// Whether there is no room: what was there can be read, and room may come.
-    fn is_full(&self) -> bool {
-        use ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
-        let full = [StorageFull, QuotaExceeded, ReadOnlyFilesystem];
-        matches!(&*self.source, redb::Error::Io(error) if full.contains(&error.kind()))
-    }
-
-    /// Whether the file itself is bad, as opposed to the disk being full or the folder missing.
-    fn is_damaged(&self) -> bool {
-        use ErrorKind::{InvalidData, UnexpectedEof};
-        match &*self.source {
-            redb::Error::Corrupted(_) | redb::Error::UpgradeRequired(_) => true,
-            redb::Error::TableTypeMismatch { .. } | redb::Error::TypeDefinitionChanged { .. } => {
-                true
-            }
-            redb::Error::Io(error) => [InvalidData, UnexpectedEof].contains(&error.kind()),
-            _ => false,
+            source,
         }
     }
 }
 
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "cannot {} {}: {}",
-            self.doing,
-            self.path.display(),
-            self.source
-        )
+        let (doing, path) = (self.doing, self.path.display());
+        write!(f, "cannot {doing} {path}: {}", self.source)
     }
 }
 
 impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&*self.source)
+        Some(&self.source)
     }
 }
 
+/// Whether there is no room: what was there can be read, and room may come.
+fn is_full(error: &io::Error) -> bool {
+    use ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    [StorageFull, QuotaExceeded, ReadOnlyFilesystem].contains(&error.kind())
+}
+
 impl Leases {
-    /// Opens or makes the database at `path`. One that is damaged is set aside with the ending
-    /// `.damaged`, what can be read of it is taken over into a new one, and `notes` say so: a server
-    /// that will not start is worse than one that has forgotten leases which its clients still
-    /// remember. On a disk without room it is read, and opened again by [`Leases::commit`].
+    /// Opens or makes the file at `path`. One that is damaged is kept with the ending `.damaged`, what
+    /// can be read of it is taken over into a new one, and `notes` say so: a server that will not start
+    /// is worse than one that has forgotten leases which its clients still remember. On a disk without
+    /// room it is read, and written to by [`Leases::commit`] as soon as that is possible.
     ///
     /// # Errors
-    /// The folder is missing, may not be written to, or another process has the database open.
+    /// The folder is missing, may not be written to, or another process has the file open.
     pub fn open(path: &Path) -> Result<Opened, StoreError> {
-        let mut notes = Vec::new();
-        if std::fs::metadata(path).is_ok_and(|file| file.len() == 0) {
-            notes.push(format!("{} was empty; no lease is known", path.display()));
-        }
-        let (state, records) = match load(path, &mut notes) {
-            Ok((database, records)) => (State::Open(database), records),
-            Err(error) if error.is_damaged() => {
-                let (database, records) = replace(path, &error, &mut notes)?;
-                (State::Open(database), records)
+        let fail = |error| StoreError::new(path, "open", error);
+        let folder = lock_folder(path).map_err(fail)?;
+        let read = read(path).map_err(|error| StoreError::new(path, "read", error));
+        let (content, mut notes) = read?;
+        let mut state = State::default();
+        match begin(path, &content) {
+            Ok((open, note)) => {
+                state.open = Some(open);
+                notes.extend(note);
             }
-            Err(error) if error.is_full() => {
+            Err(error) => {
+                let is_full = is_full(&error);
+                let error = StoreError::new(path, "write to", error);
+                if !is_full {
+                    return Err(error);
+                }
                 notes.push(format!("{error}; no new lease is given until it can"));
-                let salvaged = salvage::read(path).unwrap_or_default();
-                (State::failed(&error.source), salvaged.records)
+                state.failed = Some((Instant::now(), error.source.to_string()));
             }
-            Err(error) => return Err(error),
-        };
+        }
         let leases = Self {
             path: path.to_owned(),
+            _folder: folder,
             state: Mutex::new(state),
         };
         Ok(Opened {
             leases,
-            records,
+            records: content.records.into_values().collect(),
             notes,
         })
     }
@@ -157,125 +144,160 @@ impl Leases {
     /// then tried again.
     pub fn commit(&self, changes: &[Change]) -> Result<(), StoreError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if let State::Failed { since, why } = &*state {
-            if since.elapsed() < RETRY {
-                let again = redb::Error::Io(std::io::Error::other(why.clone()));
-                return Err(StoreError::new(&self.path, "write to", again));
+        if let Some((since, why)) = &state.failed
+            && since.elapsed() < RETRY
+        {
+            let again = io::Error::other(why.clone());
+            return Err(StoreError::new(&self.path, "write to", again));
+        }
+        match self.write(state.open.take(), changes) {
+            Ok(open) => {
+                *state = State {
+                    open: Some(open),
+                    failed: None,
+                };
+                Ok(())
             }
-            match open(&self.path) {
-                Ok(database) => *state = State::Open(database),
-                Err(error) => {
-                    *state = State::failed(&error.source);
-                    return Err(error);
-                }
+            Err(error) => {
+                state.failed = Some((Instant::now(), error.to_string()));
+                Err(StoreError::new(&self.path, "write to", error))
             }
         }
-        let State::Open(database) = &*state else {
-            unreachable!("it was opened, or we have returned");
+    }
+
+    fn write(&self, open: Option<Open>, changes: &[Change]) -> io::Result<Open> {
+        let mut open = match open {
+            Some(open) => open,
+            None => self.again()?,
         };
-        let written = write(database, changes);
-        if let Err(error) = &written {
-            *state = State::failed(error);
+        if open.journal.end() > open.limit {
+            let (content, _) = read(&self.path)?;
+            open = match renew(&self.path, &content) {
+                // There may be room for a few leases where there is none for all of them.
+                Err(error) if is_full(&error) => {
+                    let open = self.again()?;
+                    let limit = open.journal.end() + OUTDATED;
+                    Open { limit, ..open }
+                }
+                renewed => renewed?,
+            };
         }
-        written.map_err(|error| StoreError::new(&self.path, "write to", error))
+        open.journal.append(changes)?;
+        Ok(open)
+    }
+
+    /// Opens the file again. What there is to say of it was said the first time.
+    fn again(&self) -> io::Result<Open> {
+        let (content, _) = read(&self.path)?;
+        Ok(begin(&self.path, &content)?.0)
     }
 }
 
-/// Opens the database and looks through all of it. Anything that it does not expect of itself, also
-/// where that makes it panic, is damage.
-fn load(path: &Path, notes: &mut Vec<String>) -> Result<(Database, Vec<LeaseRecord>), StoreError> {
-    let work = || {
-        let mut database = open(path)?;
-        let is_whole = database.check_integrity();
-        if !is_whole.map_err(|error| StoreError::new(path, "check", error))? {
-            return Err(damaged(path, "a part of it was changed by somebody else"));
+/// Whoever has the folder locked has the file, whichever file it is by now.
+fn lock_folder(path: &Path) -> io::Result<File> {
+    let folder = File::open(path.parent().unwrap_or(Path::new("/")))?;
+    match folder.try_lock() {
+        Ok(()) => Ok(folder),
+        Err(TryLockError::WouldBlock) => {
+            let why = "another netbootd has it open";
+            Err(io::Error::new(ErrorKind::WouldBlock, why))
         }
-        let records = read(&database, notes);
-        let records = records.map_err(|error| StoreError::new(path, "read", error))?;
-        write(&database, &[]).map_err(|error| StoreError::new(path, "write to", error))?;
-        Ok((database, records))
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// What the file says, and what is to be said of it; nothing if there is none.
+fn read(path: &Path) -> io::Result<(Content, Vec<String>)> {
+    let file = match File::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Default::default()),
+        file => file?,
     };
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(damaged(path, "it does not hang together")))
+    let is_ours = file.metadata()?.len() <= MOST;
+    let mut bytes = Vec::new();
+    file.take(MOST).read_to_end(&mut bytes)?;
+    if bytes.is_empty() {
+        let note = format!("{} was empty; no lease is known", path.display());
+        return Ok((Content::default(), vec![note]));
+    }
+    let mut content = Content::read(&bytes);
+    if !is_ours {
+        content.condition = Condition::Damaged;
+    }
+    let notes = std::mem::take(&mut content.notes);
+    Ok((content, notes))
 }
 
-fn damaged(path: &Path, how: &str) -> StoreError {
-    StoreError::new(path, "read", redb::Error::Corrupted(how.to_owned()))
-}
-
-fn open(path: &Path) -> Result<Database, StoreError> {
-    Database::create(path).map_err(|error: DatabaseError| StoreError::new(path, "open", error))
-}
-
-/// Sets a damaged database aside and begins a new one with what could be read.
-fn replace(
-    path: &Path,
-    why: &StoreError,
-    notes: &mut Vec<String>,
-) -> Result<(Database, Vec<LeaseRecord>), StoreError> {
-    let fail = |doing, error| StoreError::new(path, doing, redb::Error::Io(error));
-    let aside = (1..)
-        .map(|number| match number {
-            1 => path.with_extension("redb.damaged"),
-            _ => path.with_extension(format!("redb.damaged-{number}")),
-        })
-        .find(|aside| !aside.exists());
-    let aside = aside.ok_or_else(|| fail("set aside", ErrorKind::AlreadyExists.into()))?;
-    std::fs::rename(path, &aside).map_err(|error| fail("set aside", error))?;
-    let salvaged = salvage::read(&aside).map_err(|error| fail("read", error))?;
-    notes.push(format!(
-        "{} was damaged ({}); it is kept as {}. {} leases were read out of it, and {} records \
-         in it are unreadable; a client whose lease is lost keeps its address where it is still free",
+/// Makes the file ready for changes, with a line for the log if it was not whole.
+fn begin(path: &Path, content: &Content) -> io::Result<(Open, Option<String>)> {
+    let (known, unreadable) = (content.records.len(), content.unreadable);
+    if content.end == 0 && content.condition == Condition::Whole {
+        return Ok((renew(path, content)?, None));
+    }
+    if content.condition == Condition::Damaged {
+        let aside = keep_aside(path)?;
+        let open = renew(path, content).inspect_err(|_| drop(fs::remove_file(&aside)))?;
+        let note = format!(
+            "{} was damaged; it is kept as {}. {known} leases were read out of it, and {unreadable} \
+             records in it are unreadable; a client whose lease is lost keeps its address where it \
+             is still free",
+            path.display(),
+            aside.display(),
+        );
+        return Ok((open, Some(note)));
+    }
+    let mut open = Open {
+        journal: Journal::new(writable(path)?, content.end)?,
+        limit: limit(content.used),
+    };
+    if content.condition == Condition::Whole {
+        return Ok((open, None));
+    }
+    open.journal.cut()?;
+    let salvaged: Vec<_> = content.cut.iter().cloned().map(Change::Put).collect();
+    open.journal.append(&salvaged)?;
+    let note = format!(
+        "the last write to {} was cut short, or is damaged: {} records of it were read, and {unreadable} \
+         are unreadable",
         path.display(),
-        why.source,
-        aside.display(),
-        salvaged.records.len(),
-        salvaged.unreadable,
-    ));
-    let database = open(path)?;
-    let changes: Vec<Change> = salvaged.records.iter().cloned().map(Change::Put).collect();
-    write(&database, &changes).map_err(|error| StoreError::new(path, "write to", error))?;
-    Ok((database, salvaged.records))
+        salvaged.len()
+    );
+    Ok((open, Some(note)))
 }
 
-fn read(database: &Database, notes: &mut Vec<String>) -> Result<Vec<LeaseRecord>, redb::Error> {
-    let transaction = database.begin_read()?;
-    let table = match transaction.open_table(LEASES) {
-        Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
-        table => table?,
+fn writable(path: &Path) -> io::Result<File> {
+    File::options().read(true).write(true).open(path)
+}
+
+/// How long a file may become of which so many bytes are needed.
+fn limit(used: u64) -> u64 {
+    used.saturating_mul(3).max(used + OUTDATED)
+}
+
+/// Writes the file anew, with nothing outdated in it.
+fn renew(path: &Path, content: &Content) -> io::Result<Open> {
+    let bytes = journal::file_of(content.records.values().cloned());
+    file::replace(path, &bytes)?;
+    let end = bytes.len() as u64;
+    Ok(Open {
+        journal: Journal::new(writable(path)?, end)?,
+        limit: limit(end),
+    })
+}
+
+/// Gives the file at `path` a second name, which it keeps when it is replaced.
+fn keep_aside(path: &Path) -> io::Result<PathBuf> {
+    let name = |number: u32| {
+        let mut name = OsString::from(path);
+        name.push(".damaged");
+        if number > 1 {
+            name.push(format!("-{number}"));
+        }
+        PathBuf::from(name)
     };
-    let mut records = Vec::new();
-    for entry in table.iter()? {
-        let (key, value) = entry?;
-        let address = Ipv4Addr::from(key.value());
-        match LeaseRecord::from_bytes(value.value()) {
-            Ok(record) if record.address == address => records.push(record),
-            Ok(_) => notes.push(format!(
-                "the record of {address} is another address's; left out"
-            )),
-            Err(why) => notes.push(format!("the record of {address} is unreadable: {why}")),
-        }
-    }
-    Ok(records)
-}
-
-fn write(database: &Database, changes: &[Change]) -> Result<(), redb::Error> {
-    let transaction = database.begin_write()?;
-    {
-        let mut table = transaction.open_table(LEASES)?;
-        for change in changes {
-            match change {
-                Change::Put(record) => {
-                    table.insert(u32::from(record.address), record.to_bytes().as_slice())?;
-                }
-                Change::Remove(address) => {
-                    table.remove(u32::from(*address))?;
-                }
-            }
-        }
-    }
-    transaction.commit()?;
-    Ok(())
+    let aside = (1..).map(name).find(|aside| !aside.exists());
+    let aside = aside.ok_or(ErrorKind::AlreadyExists)?;
+    fs::hard_link(path, &aside)?;
+    Ok(aside)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the lease database survives.
+//! What the file of leases survives.
 
 use std::path::PathBuf;
 
@@ -21,11 +21,11 @@ fn record(last: u8) -> LeaseRecord {
 
 fn folder() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("leases.redb");
+    let path = folder.path().join("leases.log");
     (folder, path)
 }
 
-/// A database of these records, closed.
+/// A file of these records, closed.
 fn stored(records: impl IntoIterator<Item = LeaseRecord>) -> (TempDir, PathBuf) {
     let (folder, path) = folder();
     let opened = Leases::open(&path).unwrap();
@@ -35,18 +35,18 @@ fn stored(records: impl IntoIterator<Item = LeaseRecord>) -> (TempDir, PathBuf) 
     (folder, path)
 }
 
-/// Opens a database that was damaged: the file is kept aside, and the new one takes leases.
+/// Opens a file that was damaged: it is kept aside, and the new one takes leases.
 #[track_caller]
 fn opens_all_the_same(folder: &TempDir, path: &Path) -> Opened {
-    let before = std::fs::read(path).unwrap();
+    let before = fs::read(path).unwrap();
     let opened = Leases::open(path).unwrap();
     assert_eq!(opened.notes.len(), 1, "{:?}", opened.notes);
     assert!(
-        opened.notes[0].contains("leases.redb.damaged"),
+        opened.notes[0].contains("leases.log.damaged"),
         "{:?}",
         opened.notes
     );
-    let aside = std::fs::read(folder.path().join("leases.redb.damaged")).unwrap();
+    let aside = fs::read(folder.path().join("leases.log.damaged")).unwrap();
     assert_eq!(aside.len(), before.len());
     opened.leases.commit(&[Change::Put(record(250))]).unwrap();
     opened
@@ -70,7 +70,7 @@ fn what_was_committed_is_there_after_a_restart() {
 #[test]
 fn an_empty_file_is_said_and_begun_anew() {
     let (_folder, path) = folder();
-    std::fs::write(&path, b"").unwrap();
+    fs::write(&path, b"").unwrap();
     let opened = Leases::open(&path).unwrap();
     assert!(opened.notes[0].ends_with("was empty; no lease is known"));
     opened.leases.commit(&[Change::Put(record(1))]).unwrap();
@@ -80,7 +80,7 @@ fn an_empty_file_is_said_and_begun_anew() {
 fn a_file_of_another_program_is_set_aside_and_said() {
     for content in [&[0x5a; 1 << 20][..], b"SQLite format 3\0", b"lease {\n}\n"] {
         let (folder, path) = folder();
-        std::fs::write(&path, content).unwrap();
+        fs::write(&path, content).unwrap();
         assert!(opens_all_the_same(&folder, &path).records.is_empty());
     }
 }
@@ -89,44 +89,55 @@ fn a_file_of_another_program_is_set_aside_and_said() {
 fn a_second_damaged_file_does_not_take_the_place_of_the_first() {
     let (folder, path) = folder();
     for _ in 0..2 {
-        std::fs::write(&path, b"something else").unwrap();
+        fs::write(&path, b"something else").unwrap();
         Leases::open(&path).unwrap();
     }
-    assert!(folder.path().join("leases.redb.damaged").exists());
-    assert!(folder.path().join("leases.redb.damaged-2").exists());
+    assert!(folder.path().join("leases.log.damaged").exists());
+    assert!(folder.path().join("leases.log.damaged-2").exists());
 }
 
 #[test]
 fn a_truncated_file_gives_back_what_is_left_of_it() {
-    let (folder, path) = stored((1..200).map(record));
-    let len = std::fs::metadata(&path).unwrap().len();
-    for part in [len - 1, len / 2, 5000, 300, 1] {
-        let (other, cut) = self::folder();
-        let whole = std::fs::read(&path).unwrap();
-        std::fs::write(&cut, &whole[..part as usize]).unwrap();
-        let opened = opens_all_the_same(&other, &cut);
+    let (_folder, path) = stored((1..200).map(record));
+    let whole = fs::read(&path).unwrap();
+    let used = whole.iter().rposition(|byte| *byte != 0).unwrap();
+    for part in [used, used / 2, 5000, 300, 1] {
+        let (_other, cut) = folder();
+        fs::write(&cut, &whole[..part]).unwrap();
+        let opened = Leases::open(&cut).unwrap();
+        assert_eq!(opened.notes.len(), 1, "{:?}", opened.notes);
         let known: Vec<_> = (1..200).map(record).collect();
         assert!(opened.records.iter().all(|record| known.contains(record)));
+        let left = opened.records;
+        assert!(
+            left.len() + 1 >= part.saturating_sub(200) / 140,
+            "{part} bytes"
+        );
+        opened.leases.commit(&[Change::Put(record(250))]).unwrap();
+        drop(opened.leases);
+        // From then on it is whole.
+        let again = Leases::open(&cut).unwrap();
+        assert!(again.notes.is_empty(), "{:?}", again.notes);
+        assert_eq!(again.records.len(), left.len() + 1);
     }
-    drop(folder);
 }
 
-/// Wherever a byte is changed, the database opens, and no lease comes out of it that was not in it.
+/// Wherever a byte is changed, the file opens, and no lease comes out of it that was not in it.
 /// What is missing is said.
 #[test]
 fn flipped_bytes_cost_no_other_lease_than_theirs() {
     let (_folder, path) = stored((1..200).map(record));
-    let whole = std::fs::read(&path).unwrap();
+    let whole = fs::read(&path).unwrap();
     let known: Vec<_> = (1..200).map(record).collect();
-    // Most of the file is empty: each byte that is not, in steps, and the header whole.
     let used = (0..whole.len()).filter(|at| whole[*at] != 0);
-    let places: Vec<_> = (0..400).step_by(7).chain(used.step_by(401)).collect();
+    // The beginning, and whatever else there is in steps.
+    let places: Vec<_> = (0..60).step_by(4).chain(used.step_by(501)).collect();
     assert!(places.len() > 50);
     for at in places {
         let (_other, path) = folder();
         let mut bad = whole.clone();
         bad[at] ^= 0x11;
-        std::fs::write(&path, &bad).unwrap();
+        fs::write(&path, &bad).unwrap();
         let opened = Leases::open(&path).unwrap_or_else(|error| panic!("byte {at}: {error}"));
         let strange = opened.records.iter().find(|record| !known.contains(record));
         assert_eq!(strange, None, "byte {at}");
@@ -138,38 +149,48 @@ fn flipped_bytes_cost_no_other_lease_than_theirs() {
 }
 
 #[test]
-fn one_bad_record_costs_only_itself() {
-    let (_folder, path) = stored([record(1)]);
-    let database = Database::create(&path).unwrap();
-    let transaction = database.begin_write().unwrap();
-    transaction
-        .open_table(LEASES)
-        .unwrap()
-        .insert(7, &b"{garbage"[..])
-        .unwrap();
-    transaction.commit().unwrap();
-    drop(database);
+fn what_is_outdated_is_dropped_in_time() {
+    let (_folder, path) = stored([record(1), record(2)]);
     let opened = Leases::open(&path).unwrap();
-    assert_eq!((opened.records.len(), opened.notes.len()), (1, 1));
+    let len = || fs::metadata(&path).unwrap().len();
+    let (mut longest, mut expires) = (0, 1000);
+    while len() >= longest {
+        longest = len();
+        assert!(longest < OUTDATED + (1 << 20), "{longest} bytes");
+        let renewed = |last| LeaseRecord {
+            expires,
+            ..record(last)
+        };
+        let changes = [1, 2].map(renewed).map(Change::Put);
+        // As many as would be renewed one after the other.
+        let many: Vec<_> = changes.iter().cycle().take(1000).cloned().collect();
+        opened.leases.commit(&many).unwrap();
+        expires += 1;
+    }
+    assert!(longest > OUTDATED);
+    drop(opened.leases);
+    let opened = Leases::open(&path).unwrap();
+    let ends: Vec<_> = opened.records.iter().map(|record| record.expires).collect();
+    assert_eq!((ends, opened.notes), (vec![expires - 1; 2], vec![]));
 }
 
 #[test]
 fn a_missing_folder_is_an_error_with_its_path() {
-    let error = Leases::open(Path::new("/nowhere/leases.redb"))
+    let error = Leases::open(Path::new("/nowhere/leases.log"))
         .err()
         .unwrap()
         .to_string();
     assert!(
-        error.starts_with("cannot open /nowhere/leases.redb: "),
+        error.starts_with("cannot open /nowhere/leases.log: "),
         "{error}"
     );
 }
 
 #[test]
-fn a_database_that_another_process_has_open_is_left_alone() {
+fn a_file_that_another_process_has_open_is_left_alone() {
     let (folder, path) = stored([record(1)]);
     let _first = Leases::open(&path).unwrap();
     let second = Leases::open(&path).err().unwrap();
     assert!(second.to_string().contains("cannot open"), "{second}");
-    assert!(!folder.path().join("leases.redb.damaged").exists());
+    assert!(!folder.path().join("leases.log.damaged").exists());
 }

@@ -1,7 +1,7 @@
 //! What netbootd keeps on disk between restarts.
 //!
-//! * [`Leases`]: DHCP leases in an embedded, crash-safe database. A commit returns when its changes
-//!   are on the disk, so that an acknowledgement can follow it.
+//! * [`Leases`]: DHCP leases in a file that is appended to. A commit returns when its changes are on
+//!   the disk, so that an acknowledgement can follow it.
 //! * [`key`]: the site's secret, made once.
 //! * [`file`]: small files that are replaced as a whole.
 //!
@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod file;
+mod journal;
 pub mod key;
 mod leases;
 mod record;

@@ -1,11 +1,5 @@
-//! What can be had back from a damaged lease database: the records are text, and are found as such
-//! wherever they lie.
-
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Read};
-use std::net::Ipv4Addr;
-use std::path::Path;
+//! What can be had back from a damaged file: the records are text, and are found as such wherever
+//! they lie.
 
 use crate::LeaseRecord;
 use crate::record::{CHECK_LEN, is_check};
@@ -14,65 +8,19 @@ use crate::record::{CHECK_LEN, is_check};
 const START: &[u8] = br#"{"address":""#;
 /// A record is shorter: a client identifier has 255 bytes at most, a name 63.
 const LONGEST: usize = 2048;
-/// How much is read at once.
-const CHUNK: usize = 1 << 20;
-/// More addresses than a pool can have.
-const MOST: usize = 1 << 24;
 
-/// What was found.
-#[derive(Debug, Default)]
-pub(crate) struct Salvaged {
-    /// One record for each address, in their order.
-    pub records: Vec<LeaseRecord>,
-    /// Records, current or older ones, that are not whole.
-    pub unreadable: usize,
-}
-
-/// Reads through the file. An address may have several records in it, older ones among them; the one
-/// that was written last counts. One that was removed may come back, so that at worst an address is
-/// kept for too long.
-pub(crate) fn read(path: &Path) -> io::Result<Salvaged> {
-    let mut file = File::open(path)?;
-    let mut found: HashMap<Ipv4Addr, LeaseRecord> = HashMap::new();
-    let (mut buffer, mut unreadable) = (Vec::new(), 0);
-    loop {
-        let kept = buffer.len();
-        file.by_ref().take(CHUNK as u64).read_to_end(&mut buffer)?;
-        let is_last = buffer.len() == kept;
-        let end = if is_last {
-            buffer.len()
-        } else {
-            buffer.len().saturating_sub(LONGEST)
-        };
-        let mut at = 0;
-        while let Some(next) = find(&buffer[at..]).map(|next| at + next) {
-            if next >= end {
-                break;
-            }
-            match record(&buffer[next..]) {
-                Some(record) => {
-                    let is_better = found.get(&record.address).is_none_or(|other| {
-                        (other.written, other.expires) <= (record.written, record.expires)
-                    });
-                    if is_better && found.len() < MOST {
-                        found.insert(record.address, record);
-                    }
-                }
-                None => unreadable += 1,
-            }
-            at = next + START.len();
+/// The whole records in their order, and how many are not whole. One that was removed may come back,
+/// so that at worst an address is kept for too long.
+pub(crate) fn records(bytes: &[u8]) -> (Vec<LeaseRecord>, usize) {
+    let (mut found, mut unreadable, mut at) = (Vec::new(), 0, 0);
+    while let Some(next) = find(&bytes[at..]).map(|next| at + next) {
+        match record(&bytes[next..]) {
+            Some(record) => found.push(record),
+            None => unreadable += 1,
         }
-        if is_last {
-            break;
-        }
-        buffer.drain(..at.max(end));
+        at = next + START.len();
     }
-    let mut records: Vec<LeaseRecord> = found.into_values().collect();
-    records.sort_by_key(|record| record.address);
-    Ok(Salvaged {
-        records,
-        unreadable,
-    })
+    (found, unreadable)
 }
 
 fn find(bytes: &[u8]) -> Option<usize> {

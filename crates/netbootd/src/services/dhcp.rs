@@ -4,10 +4,11 @@
 //! client was told is on disk first, and a room of machines shares one wait. Whatever else is
 //! answered, an offer above all, waits for nothing.
 
+mod receiver;
 mod writer;
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use boot::Plan;
@@ -18,7 +19,6 @@ use dhcp::{
 };
 use model::{Firmware, KnownBy, MacAddr, Stage, Way};
 use store::Leases;
-use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
@@ -26,10 +26,8 @@ use crate::daemon::Daemon;
 use crate::leases::lease_clock;
 use crate::links::Link;
 use crate::serve_link;
+use receiver::Receiver;
 use writer::{Then, Writer};
-
-/// Datagrams taken at once.
-const BATCH: usize = 64;
 
 /// The one DHCP server behind all links, and the thread that writes its leases.
 pub struct Shared {
@@ -45,7 +43,7 @@ impl Shared {
         Arc::new(Self { server, writer })
     }
 
-    /// Waits until leases have changed since the last wait.
+    /// Waits until the names of leases may have changed since the last wait.
     pub async fn changed(&self) {
         self.writer.changed().await;
     }
@@ -232,67 +230,17 @@ pub async fn serve(
     http_port: u16,
     mut shutdown: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let [server, boot_server] = &sockets;
-    let (server, boot_server) = (
-        UdpSocket::from_std(server.try_clone()?)?,
-        UdpSocket::from_std(boot_server.try_clone()?)?,
-    );
     let outlet = Arc::new(Outlet {
-        daemon: Arc::clone(&daemon),
+        daemon,
         link,
         sockets,
     });
-    let mut batch = Vec::with_capacity(BATCH);
-    loop {
-        tokio::select! {
-            ready = server.readable() => ready?,
-            ready = boot_server.readable() => ready?,
-            _ = shutdown.changed() => return Ok(()),
+    let (_receiver, ended) = Receiver::start(shared, outlet, http_port)?;
+    tokio::select! {
+        ended = ended => {
+            ended.unwrap_or_else(|_| Err(io::Error::other("the thread that receives has panicked")))
         }
-        batch.clear();
-        receive(&server, 67, &mut batch);
-        receive(&boot_server, 4011, &mut batch);
-        if batch.is_empty() {
-            continue;
-        }
-        let policy = Policy {
-            daemon: &daemon,
-            http_port,
-        };
-        for datagram in &batch {
-            let to = match datagram.source.ip().is_unspecified() {
-                true => Ipv4Addr::BROADCAST,
-                false => outlet.link.address,
-            };
-            let to = SocketAddrV4::new(to, datagram.to_port);
-            daemon
-                .captures
-                .dhcp(true, datagram.source, to, &datagram.bytes);
-        }
-        shared.answer(&batch, &outlet, &policy);
-    }
-}
-
-/// Takes what has arrived, without waiting.
-fn receive(socket: &UdpSocket, port: u16, batch: &mut Vec<Datagram>) {
-    let mut buffer = [0; 1500];
-    while batch.len() < BATCH {
-        match socket.try_recv_from(&mut buffer) {
-            Ok((length, SocketAddr::V4(source))) => {
-                batch.push(Datagram {
-                    to_port: port,
-                    source,
-                    bytes: buffer[..length].to_vec(),
-                });
-            }
-            Ok(_) => {}
-            Err(error) => {
-                if error.kind() != io::ErrorKind::WouldBlock {
-                    debug!(%error, port, "DHCP: receive");
-                }
-                return;
-            }
-        }
+        _ = shutdown.changed() => Ok(()),
     }
 }
 

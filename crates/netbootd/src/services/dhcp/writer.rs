@@ -40,7 +40,7 @@ pub(super) struct Writer {
 struct Common {
     queue: Mutex<Queue>,
     filled: Condvar,
-    /// Told after each commit, for those that follow the leases' names.
+    /// Told after a commit that may change names, for those that follow them.
     changed: Notify,
     /// Why leases cannot be written.
     alarm: Mutex<Option<String>>,
@@ -118,6 +118,14 @@ fn finish(done: dhcp::Done, then: Then, is_stored: bool) {
     }
 }
 
+/// Whether names may mean something else now. Looking through all of them is not for every lease.
+fn concerns_names(changes: &[Change]) -> bool {
+    changes.iter().any(|change| match change {
+        Change::Put(record) => record.hostname.is_some(),
+        Change::Remove(_) => true,
+    })
+}
+
 struct Work {
     common: Arc<Common>,
     server: Arc<Mutex<Server>>,
@@ -144,7 +152,9 @@ impl Work {
             };
             let done: Vec<_> = waiting.into_iter().map(resolve).collect();
             drop(server);
-            self.common.changed.notify_one();
+            if concerns_names(&changes) {
+                self.common.changed.notify_one();
+            }
             for (done, then) in done {
                 finish(done, then, !has_failed);
             }
