@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use integration::clients::dhcp::{Lease, dhclient, udhcpc};
+use integration::clients::dhcp::{Exchanges, Lease, dhclient, dhcpcd, perfdhcp, udhcpc};
 use integration::clients::{http, tftp};
 use integration::subject::names;
 use integration::{Client, Lab, Mode, Neighbour, Process, Server, Setup, in_lab, roots};
@@ -66,6 +66,36 @@ fn dhclient_gets_an_address_from_the_pool() {
         ensure_from_pool(lease.address()?)?;
         ensure!(lease.mask()? == Ipv4Addr::new(255, 255, 255, 0));
         ensure!(lease.server()? == Lab::SERVER);
+        Ok(())
+    });
+}
+
+#[test]
+fn dhcpcd_gets_an_address_from_the_pool() {
+    serving(|lab, _| {
+        let lease = dhcpcd(lab, &lab.client()?)?.context("dhcpcd got no lease")?;
+        ensure_from_pool(lease.address()?)?;
+        ensure!(lease.mask()? == Ipv4Addr::new(255, 255, 255, 0));
+        ensure!(lease.server()? == Lab::SERVER);
+        Ok(())
+    });
+}
+
+#[test]
+fn two_hundred_machines_of_perfdhcp_all_get_an_address_of_their_own() {
+    serving(|lab, _| {
+        let (relay, address) = (lab.client()?, names::RELAY.parse()?);
+        relay.set_address(address)?;
+        relay.route(&format!("{}/32", Lab::SERVER))?;
+        let (bridge, server) = (Lab::BRIDGE, lab.server());
+        server.ip(&format!("route add {address} dev {bridge}"))?;
+        let exchanges = perfdhcp(&relay, address, 200, 100)?;
+        let all = Exchanges {
+            offers: (200, 200),
+            acknowledgements: (200, 200),
+            ..Exchanges::default()
+        };
+        ensure!(exchanges == all, "{exchanges:?}");
         Ok(())
     });
 }

@@ -46,6 +46,8 @@ pub(crate) const DEMO: &[Package] = &[
 pub(crate) const TEST: &[Package] = &[
     package("dnsmasq-base", "/usr/sbin/dnsmasq"),
     package("isc-dhcp-client", "/sbin/dhclient"),
+    package("dhcpcd-base", "/usr/sbin/dhcpcd"),
+    package("kea-admin", "/usr/sbin/perfdhcp"),
     package("busybox-static", "/bin/busybox"),
     package("tftp-hpa", "/usr/bin/tftp"),
     package("atftp", "/usr/bin/atftp"),

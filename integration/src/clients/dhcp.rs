@@ -1,4 +1,4 @@
-//! `busybox udhcpc` and ISC's `dhclient`.
+//! `busybox udhcpc`, ISC's `dhclient`, `dhcpcd`; and `perfdhcp`, which is many clients behind a relay.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -76,6 +76,70 @@ pub fn dhclient(lab: &Lab, client: &Client, config: &str) -> Result<Option<Lease
         return Ok(None);
     }
     read(&lease).map(Some)
+}
+
+/// Asks with `dhcpcd`, which looks by ARP whether the address is free before it takes it.
+pub fn dhcpcd(lab: &Lab, client: &Client) -> Result<Option<Lease>> {
+    let lease = lease_file(lab, client);
+    let mut command = client.command("sh")?;
+    // What it remembers of other machines called eth0 is none of this one's.
+    let ask = "mount -t tmpfs tmpfs /var/lib/dhcpcd && exec dhcpcd \"$@\"";
+    command.args(["-c", ask, "dhcpcd", "--config", "/dev/null"]);
+    command.args(["--ipv4only", "--oneshot", "--timeout", "20"]);
+    command.arg("--script").arg(hook(lab)?);
+    let told = format!("LAB_LEASE={}", lease.display());
+    let answer = ran(command.args(["--env", &told, "eth0"]))?;
+    match answer.code {
+        Some(0) => read(&lease).map(Some),
+        Some(1) => Ok(None),
+        _ => bail!("dhcpcd fails:\n{}", answer.everything()),
+    }
+}
+
+/// What became of the exchanges of `perfdhcp`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Exchanges {
+    /// DISCOVERs sent, and answered by an offer.
+    pub offers: (u32, u32),
+    /// REQUESTs sent, and answered by an acknowledgement.
+    pub acknowledgements: (u32, u32),
+    /// Answers that came too late or never.
+    pub drops: u32,
+    /// Offers and acknowledgements of an address that somebody else was told of.
+    pub duplicates: u32,
+}
+
+/// Has `perfdhcp` ask for so many machines, `rate` in a second, as the relay that `relay` is.
+pub fn perfdhcp(relay: &Client, at: Ipv4Addr, machines: u32, rate: u32) -> Result<Exchanges> {
+    let mut command = relay.command("perfdhcp")?;
+    // Machines are drawn by lot: of so many that none comes twice; -u looks for addresses that do.
+    command.args(["-4", "-u", "-s", "1", "-R", "100000000"]);
+    command.args(["-n", &machines.to_string(), "-r", &rate.to_string()]);
+    command.args([
+        "-W",
+        "1000000",
+        "-l",
+        &at.to_string(),
+        &Lab::SERVER.to_string(),
+    ]);
+    let answer = ran(&mut command)?;
+    let of = |text: &str, name: &str| -> Result<u32> {
+        let mut lines = text.lines().filter_map(|line| line.split_once(": "));
+        let found = lines.find(|(begin, _)| begin.trim() == name);
+        let (_, number) = found.with_context(|| format!("perfdhcp says no {name:?}:\n{text}"))?;
+        Ok(number.trim().parse()?)
+    };
+    let parts = answer.text.split_once("***Statistics for: REQUEST-ACK***");
+    let (discover, request) = parts.with_context(|| answer.everything())?;
+    let answered = |part| -> Result<(u32, u32)> {
+        Ok((of(part, "sent packets")?, of(part, "received packets")?))
+    };
+    Ok(Exchanges {
+        offers: answered(discover)?,
+        acknowledgements: answered(request)?,
+        drops: of(discover, "drops")? + of(request, "drops")?,
+        duplicates: of(discover, "non unique addresses")? + of(request, "non unique addresses")?,
+    })
 }
 
 fn hook(lab: &Lab) -> Result<PathBuf> {

@@ -125,7 +125,7 @@ pub mod names {
     /// The pool, first and last address.
     pub const POOL: (&str, &str) = ("192.168.67.20", "192.168.67.90");
     /// The pool of the network behind a relay, a /24.
-    pub const FAR_POOL: (&str, &str) = ("10.1.0.20", "10.1.0.90");
+    pub const FAR_POOL: (&str, &str) = ("10.1.0.20", "10.1.0.240");
     /// The relay's address in its network.
     pub const RELAY: &str = "10.1.0.1";
 }
