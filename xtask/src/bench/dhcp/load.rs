@@ -70,20 +70,14 @@ impl Load {
                 begun += 1;
             }
             // As many answers as there are, before the clock is looked at again.
-            let Ok(mut length) = self.socket.recv(&mut buffer) else {
-                continue;
-            };
-            heard = Instant::now();
-            for _ in 0..OUTSTANDING {
+            let mut received = self.socket.recv(&mut buffer);
+            self.socket.set_nonblocking(true)?;
+            while let Ok(length) = received {
+                heard = Instant::now();
                 self.hear(&buffer[..length], &mut waiting, &mut took);
-                self.socket.set_nonblocking(true)?;
-                let more = self.socket.recv(&mut buffer);
-                self.socket.set_nonblocking(false)?;
-                match more {
-                    Ok(more) => length = more,
-                    Err(_) => break,
-                }
+                received = self.socket.recv(&mut buffer);
             }
+            self.socket.set_nonblocking(false)?;
         }
         let seconds = start.elapsed().as_secs_f64();
         took.sort_by(f64::total_cmp);
