@@ -11,7 +11,7 @@ use integration::{Lab, in_lab};
 const READY: Duration = Duration::from_secs(20);
 /// As firmware sends it: the type, and the first three fields with the low byte first.
 const UUID_SENT: &str = "0x61:0044454c4c420010358052b4c04f384431";
-const FULL: &str = "mode = \"full\"\nrouter_advertisements = false\n";
+const FULL: &str = "mode = \"full\"\nauthoritative = true\nrouter_advertisements = false\n";
 
 #[test]
 fn a_machine_is_known_by_its_mainboard_and_keeps_its_address_and_name_over_a_restart() {

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use integration::clients::dhcp::{dhclient, udhcpc};
+use integration::clients::http;
 use integration::subject::netbootd::{asked, serve_interface};
 use integration::{Client, Lab, Neighbour, Process, in_lab, succeed, until};
 
@@ -35,6 +37,81 @@ fn beside_another_server_netbootd_is_a_proxy_and_names_that_server() {
         daemon.until_printed("ready", DECIDED)?;
         ensure!(daemon.printed().contains("proxy"), "{}", daemon.printed());
         Ok(())
+    });
+}
+
+#[test]
+fn a_full_server_leases_nothing_beside_another_until_that_is_gone() {
+    in_lab(|lab| {
+        let neighbour = Neighbour::start(lab)?;
+        let mut daemon = serve_interface(lab, Lab::BRIDGE, "mode = \"full\"\n")?;
+        daemon.until_printed("no addresses are leased here", DECIDED)?;
+        let status = asked(lab, &["status"])?;
+        for word in [
+            Neighbour::ADDRESS,
+            "without a boot file",
+            "authoritative = true",
+            "mode = \"proxy\"",
+        ] {
+            ensure!(status.contains(word), "{word:?} is not in:\n{status}");
+        }
+        let mac = status
+            .split_once('(')
+            .and_then(|(_, rest)| rest.split_once(')'));
+        ensure!(
+            mac.is_some_and(|(mac, _)| mac.len() == 17),
+            "no MAC address in:\n{status}"
+        );
+        let client = lab.client()?;
+        let lease = dhclient(lab, &client, "")?.context("the neighbour leases")?;
+        ensure!(
+            lease.server()?.to_string() == Neighbour::ADDRESS,
+            "{lease:?}"
+        );
+        // What is no DHCP goes on.
+        let url = format!("http://{}/", Lab::SERVER);
+        http::curl(lab, &client, &url, &[])?;
+        drop(neighbour);
+        daemon.until_printed("the other DHCP server is gone", DECIDED * 2)?;
+        let lease = dhclient(lab, &lab.client()?, "")?.context("we lease")?;
+        ensure!(lease.server()? == Lab::SERVER, "{lease:?}");
+        let status = asked(lab, &["status"])?;
+        ensure!(!status.contains("ALARM"), "{status}");
+        daemon.must_run()
+    });
+}
+
+#[test]
+fn a_server_that_comes_later_is_told_once_and_named_in_the_boots_of_its_clients() {
+    in_lab(|lab| {
+        let keys = "mode = \"full\"\nauthoritative = true\n";
+        let mut daemon = serve_interface(lab, Lab::BRIDGE, keys)?;
+        daemon.until_printed("ready", DECIDED)?;
+        let _neighbour = Neighbour::start(lab)?;
+        let client = lab.client()?;
+        let firmware = [
+            "-B",
+            "-V",
+            "PXEClient:Arch:00007:UNDI:003016",
+            "-x",
+            "0x5d:0007",
+        ];
+        let said = until(DECIDED, "the other server to be heard", || {
+            udhcpc(lab, &client, &firmware)?;
+            let status = asked(lab, &["status"])?;
+            Ok(status.contains("ALARM").then_some(status))
+        })?;
+        ensure!(said.contains(Neighbour::ADDRESS), "{said}");
+        udhcpc(lab, &client, &firmware)?;
+        let why = asked(lab, &["why", client.mac()])?;
+        ensure!(
+            why.contains(&format!("another server, {}", Neighbour::ADDRESS))
+                && why.contains("without a boot file"),
+            "{why}"
+        );
+        let told = daemon.printed().matches("answers too").count();
+        ensure!(told == 1, "told {told} times:\n{}", daemon.printed());
+        daemon.must_run()
     });
 }
 

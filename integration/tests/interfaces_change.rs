@@ -99,7 +99,7 @@ fn all_answer(lab: &Lab, client: &Client, server: &str, change: Instant) -> Resu
 #[test]
 fn an_interface_that_comes_later_is_served_at_once() {
     in_lab(|lab| {
-        let mut daemon = daemon(lab, "mode = \"full\"")?;
+        let mut daemon = daemon(lab, "mode = \"full\"\nauthoritative = true")?;
         until_status(lab, "waiting for lan0: there is no such interface")?;
         let change = Instant::now();
         make(lab, "10.9.0.1")?;
@@ -115,7 +115,7 @@ fn an_address_that_goes_and_comes_finds_its_clients_still_connected() {
     in_lab(|lab| {
         make(lab, "10.9.0.1")?;
         let client = lab.client_at(LINK)?;
-        let mut daemon = daemon(lab, "mode = \"full\"")?;
+        let mut daemon = daemon(lab, "mode = \"full\"\nauthoritative = true")?;
         all_answer(lab, &client, "10.9.0.1", Instant::now())?;
         let mut nfs = connected(lab, &client, "10.9.0.1")?;
         for (gone, back, reason) in [
@@ -169,7 +169,7 @@ fn an_address_that_changes_moves_every_service() {
     in_lab(|lab| {
         make(lab, "10.9.0.1")?;
         let client = lab.client_at(LINK)?;
-        let mut daemon = daemon(lab, "mode = \"full\"")?;
+        let mut daemon = daemon(lab, "mode = \"full\"\nauthoritative = true")?;
         all_answer(lab, &client, "10.9.0.1", Instant::now())?;
         lab.server().ip("address del 10.9.0.1/24 dev lan0")?;
         let change = Instant::now();

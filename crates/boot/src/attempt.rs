@@ -67,8 +67,35 @@ pub struct Facts {
     pub firmware: Option<Firmware>,
     /// It, or its loader, was told that it boots its own disk.
     pub own_disk: bool,
+    /// What another DHCP server answered it, where the addresses are ours.
+    pub foreign: Option<ForeignOffer>,
+    /// A file that it asked the size of over TFTP, and has not fetched.
+    pub size_asked: Option<String>,
     /// What it failed at if nothing more is heard of it before its loader asks for a script.
     pub ladder: Option<Missed>,
+}
+
+/// What another DHCP server answered a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignOffer {
+    /// Its identifier.
+    pub server: Ipv4Addr,
+    /// The address that it gave; `None`: only that it was chosen is known.
+    pub address: Option<Ipv4Addr>,
+    /// The boot file that it named.
+    pub file: Option<String>,
+}
+
+impl std::fmt::Display for ForeignOffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.address, &self.file) {
+            (None, _) => f.write_str("a client took its answer"),
+            (Some(address), None) => write!(f, "offered {address} without a boot file"),
+            (Some(address), Some(file)) => {
+                write!(f, "offered {address} with the boot file \"{file}\"")
+            }
+        }
+    }
 }
 
 /// Which drivers of network cards come to a client with its initrd.

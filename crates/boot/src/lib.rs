@@ -32,7 +32,7 @@ mod user_key;
 mod verdict;
 mod why;
 
-pub use attempt::{Attempt, Drivers, Facts, Note, Step};
+pub use attempt::{Attempt, Drivers, Facts, ForeignOffer, Note, Step};
 pub use host_key::{Authority, HostIdentity, HostKey, KeyError, NotSigned, VALIDITY};
 pub use identity::SiteKey;
 pub use layers::{Layers, Speaker};

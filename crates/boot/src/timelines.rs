@@ -259,6 +259,7 @@ impl Timelines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ForeignOffer;
     use crate::{Drivers, Outcome};
 
     const PC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
@@ -355,6 +356,45 @@ mod tests {
         );
         assert!(timelines.tick(200_000).is_empty());
         assert_eq!(timelines.status(200_000)[0].outcome, Outcome::Stopped);
+    }
+
+    #[test]
+    fn what_keeps_a_loader_from_being_fetched_is_said_in_the_words_of_the_firmware() {
+        let stopped = |stage, note: &dyn Fn(&mut Facts)| {
+            let mut timelines = Timelines::default();
+            discover(&mut timelines, 0, UEFI);
+            timelines.reached(100, PC, stage, "");
+            timelines.learn(PC, note);
+            timelines.tick(100_000).remove(0).verdict
+        };
+        let other = |file: Option<&str>| {
+            let file = file.map(str::to_owned);
+            move |facts: &mut Facts| {
+                facts.foreign = Some(ForeignOffer {
+                    server: Ipv4Addr::new(10, 0, 0, 9),
+                    address: Some(Ipv4Addr::new(10, 0, 0, 77)),
+                    file: file.clone(),
+                });
+            }
+        };
+        let said = stopped(Stage::Offer, &other(None));
+        assert!(
+            said.contains("10.0.0.9") && said.contains("PXE-E16"),
+            "{said}"
+        );
+        let said = stopped(Stage::Offer, &other(Some("pxelinux.0")));
+        assert!(
+            said.contains("pxelinux.0") && said.contains("PXE-E18"),
+            "{said}"
+        );
+        let size = |facts: &mut Facts| facts.size_asked = Some("snponly.efi".into());
+        let said = stopped(Stage::Ack, &size);
+        assert!(
+            said.contains("NBP filesize is 0 Bytes") && said.contains("snponly.efi"),
+            "{said}"
+        );
+        let said = stopped(Stage::Loader, &size);
+        assert!(!said.contains("NBP"), "it was fetched: {said}");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use model::Stage;
 
 use crate::Attempt;
+use crate::attempt::ForeignOffer;
 use crate::ladder::Missed;
 
 /// How long after reaching a stage the next one may take before the boot counts as stopped, in
@@ -38,6 +39,25 @@ pub(crate) fn verdict_of(attempt: &Attempt, stage: Stage) -> String {
     }
 }
 
+/// Where another server's answer came to the firmware: what that makes of it.
+fn taken_by(foreign: &ForeignOffer) -> String {
+    let server = foreign.server;
+    let what = match (foreign.address, &foreign.file) {
+        (None, _) => "it took that one's answer".to_owned(),
+        (Some(_), None) => format!(
+            "that one {foreign}, and firmware that takes it says PXE-E53 or PXE-E16, or goes on to the disk"
+        ),
+        (Some(_), Some(_)) => format!(
+            "that one {foreign}, and firmware that takes it asks there: `NBP filesize is 0 Bytes`, PXE-E18 or PXE-E32 \
+             where that file is not to be had"
+        ),
+    };
+    format!(
+        "another DHCP server, {server}, answered it: {what} (switch that server off, or write mode = \"proxy\" for this \
+         interface)"
+    )
+}
+
 /// The verdict on an attempt that went no further than `stage`.
 pub(crate) fn stopped_after(attempt: &Attempt, stage: Stage) -> String {
     let facts = &attempt.facts;
@@ -46,6 +66,9 @@ pub(crate) fn stopped_after(attempt: &Attempt, stage: Stage) -> String {
         .address
         .map(|a| a.to_string())
         .unwrap_or("its address".into());
+    if let (Stage::Offer | Stage::Ack, Some(foreign)) = (stage, &facts.foreign) {
+        return taken_by(foreign);
+    }
     match stage {
         Stage::Discover => "it asked for an address and we offered none: see the log line of the \
              DISCOVER for the reason"
@@ -53,6 +76,11 @@ pub(crate) fn stopped_after(attempt: &Attempt, stage: Stage) -> String {
         Stage::Offer => format!(
             "it did not take our offer: another DHCP server may have answered first, or our answers do not reach it \
              (VLAN, firewall, wireless isolation){next_time}"
+        ),
+        Stage::Ack if let Some(file) = &facts.size_asked => format!(
+            "it asked for the size of {file} over TFTP and never fetched it: our answer did not reach it, and UEFI says \
+             `NBP filesize is 0 Bytes` or PXE-E18 (a firewall that lets UDP 69 through and not the ports of the transfer, \
+             which are others){next_time}"
         ),
         Stage::Ack => format!(
             "it has {address} and did not fetch the loader: UDP 69 may be blocked, or the firmware \

@@ -83,6 +83,13 @@ const SITE: &[Key] = &[
          auto: proxy if another DHCP server answers on this network, else full. off: serve nothing here.",
     ),
     key(
+        "interfaces.*.authoritative",
+        Flag,
+        Value("false"),
+        "true: lease addresses in mode full although another DHCP server answers on this network. Otherwise none are \
+         leased until it is gone, and the log and `netbootd status` name it.",
+    ),
+    key(
         "interfaces.*.address",
         Text,
         Unset("\"192.168.67.1\""),

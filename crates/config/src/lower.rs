@@ -118,7 +118,14 @@ fn interface(
         claims.server(Spot::value(&at.child("address")), address);
     }
     if mode == Mode::Proxy || mode == Mode::Off {
-        for name in ["pool", "router", "dns", "lease_time", "options"] {
+        for name in [
+            "authoritative",
+            "pool",
+            "router",
+            "dns",
+            "lease_time",
+            "options",
+        ] {
             let path = at.child(name);
             if reader.is_set(&path) {
                 let fault = Fault::new(
@@ -148,6 +155,7 @@ fn interface(
         router_advertisements: reader
             .flag(&at.child("router_advertisements"))
             .unwrap_or(true),
+        authoritative: reader.flag(&at.child("authoritative")).unwrap_or(false),
         options: options(reader, at),
         name,
         mode,

@@ -107,6 +107,8 @@ pub struct Interface {
     pub name: String,
     /// Our part in DHCP.
     pub mode: Mode,
+    /// Whether addresses are leased although another DHCP server answers.
+    pub authoritative: bool,
     /// Our address; `None`: the card's first IPv4 address.
     pub address: Option<Ipv4Addr>,
     /// First and last address of each range to lease; they do not overlap. Empty: the daemon chooses.

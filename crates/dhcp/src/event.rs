@@ -71,7 +71,7 @@ pub enum EventKind {
     },
     /// No address is left in the client's subnet. Worth a warning.
     PoolExhausted,
-    /// The client chose a server that is not us. Said once per server. Worth a warning in full mode.
+    /// The client chose a server that is not us. Worth a warning.
     ForeignServer {
         /// The other server's identifier (option 54).
         server: Ipv4Addr,

@@ -90,7 +90,10 @@ impl Server {
             && !self.is_ours(server)
         {
             self.book.withdraw_offer(&request.key);
-            return self.foreign_server(context, server);
+            return Ok(Answer::Done(Done {
+                reply: None,
+                events: vec![context.event(EventKind::ForeignServer { server })],
+            }));
         }
         let meant = self.meant(context).ok_or(Discard::NoReplyAddress)?;
         let (address, may_have) = match meant {

@@ -12,6 +12,7 @@ pub(crate) const MAX_MESSAGE_SIZE: u8 = 57;
 pub(crate) const VENDOR_CLASS: u8 = 60;
 pub(crate) const CLIENT_ID: u8 = 61;
 pub(crate) const TFTP_SERVER_NAME: u8 = 66;
+pub(crate) const BOOT_FILE: u8 = 67;
 /// RFC 3004, and iPXE's own way of writing it.
 pub(crate) const USER_CLASS: u8 = 77;
 /// RFC 3046.

@@ -48,7 +48,7 @@ pub enum ServerReplyKind {
 
 /// A server's message seen on the wire: an answer to [`discover`], or somebody else's traffic that
 /// gives a foreign server away. Whether `server` is one of ours is for the caller to know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerReply {
     /// What it said.
     pub kind: ServerReplyKind,
@@ -62,6 +62,8 @@ pub struct ServerReply {
     pub address: Option<Ipv4Addr>,
     /// `giaddr`: it came through this relay.
     pub relay_agent: Option<Ipv4Addr>,
+    /// Option 67, else `file`, as far as it is printable ASCII; `None` when it named no boot file.
+    pub boot_file: Option<String>,
 }
 
 impl ServerReply {
@@ -90,6 +92,7 @@ impl ServerReply {
             client: octets.try_into().ok().map(MacAddr),
             address: given(header.yiaddr()),
             relay_agent: given(header.giaddr()),
+            boot_file: boot_file(&options, file),
         })
     }
 
@@ -97,4 +100,15 @@ impl ServerReply {
     pub fn gives_addresses(&self) -> bool {
         self.kind == ServerReplyKind::Nak || self.address.is_some()
     }
+}
+
+/// A `file` that holds options (option 52) names no file.
+fn boot_file(options: &Options, file: &[u8]) -> Option<String> {
+    let holds_options = options.byte(option_code::OVERLOAD).unwrap_or(0) & 1 != 0;
+    let header = Some(file).filter(|_| !holds_options);
+    let bytes = options.bytes(option_code::BOOT_FILE).or(header)?;
+    let name = bytes.split(|byte| *byte == 0).next()?;
+    let printable = name.iter().filter(|byte| byte.is_ascii_graphic());
+    let name: String = printable.map(|byte| char::from(*byte)).collect();
+    (!name.is_empty()).then_some(name)
 }

@@ -1,6 +1,6 @@
 //! The server: one packet in, one decision out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use model::{KnownBy, MacAddr};
@@ -18,8 +18,6 @@ use crate::link::{Config, Link, LinkId, Mode};
 use crate::policy::BootPolicy;
 use crate::request::Request;
 
-/// Foreign servers remembered, so that each is told once.
-const MAX_FOREIGN_SERVERS: usize = 64;
 /// A stored lease that ends later than this from now was written under a clock that ran ahead.
 pub(crate) const FARTHEST_END_SECONDS: u64 = 366 * 24 * 3600;
 /// A datagram as the shell received it.
@@ -53,7 +51,6 @@ pub struct Server {
     pub(crate) book: LeaseBook,
     pub(crate) in_doubt: InDoubt,
     pub(crate) flood: Flood,
-    foreign: HashSet<Ipv4Addr>,
 }
 
 impl Server {
@@ -71,7 +68,6 @@ impl Server {
             book: LeaseBook::new(config, believable),
             in_doubt: InDoubt::default(),
             flood: Flood::default(),
-            foreign: HashSet::new(),
         }
     }
 
@@ -86,7 +82,6 @@ impl Server {
             self.book.keep_until(address, alive_until);
         }
         self.links = links(config);
-        self.foreign.clear();
     }
 
     /// Decides about one datagram. Costs the same whatever the number of leases.
@@ -233,22 +228,6 @@ impl Server {
             offers: self.book.offers.len(),
             steps: self.book.steps,
         }
-    }
-
-    /// Tells once that another server answers here.
-    pub(crate) fn foreign_server(
-        &mut self,
-        context: &Context<'_>,
-        server: Ipv4Addr,
-    ) -> Result<Answer, Discard> {
-        if self.foreign.len() >= MAX_FOREIGN_SERVERS || !self.foreign.insert(server) {
-            return Err(Discard::ForAnotherServer);
-        }
-        let event = context.event(EventKind::ForeignServer { server });
-        Ok(Answer::Done(Done {
-            reply: None,
-            events: vec![event],
-        }))
     }
 
     /// Puts changes into the book and the rest of the decision behind the disk.

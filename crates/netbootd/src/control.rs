@@ -195,7 +195,10 @@ fn answer(daemon: &Daemon, shared: &Shared, request: &Parts) -> Response<Full<By
     let body = match (&request.method, path) {
         (&Method::GET, "/status") => serde_json::to_vec(&daemon.timelines().status(unix_millis())),
         (&Method::GET, "/leases") => serde_json::to_vec(&leases(shared)),
-        (&Method::GET, "/alarms") => serde_json::to_vec(&Vec::from_iter(shared.alarm())),
+        (&Method::GET, "/alarms") => {
+            let alarms = shared.alarm().into_iter().chain(daemon.foreign.alarms());
+            serde_json::to_vec(&Vec::from_iter(alarms))
+        }
         (&Method::GET, "/links") => serde_json::to_vec(&links(daemon)),
         (&Method::GET, "/waiting") => serde_json::to_vec(&waiting(daemon)),
         (&Method::GET, "/nfs") => serde_json::to_vec(&nfs(daemon)),

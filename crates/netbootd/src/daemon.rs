@@ -12,6 +12,7 @@ use tracing::{info, warn};
 
 use crate::export::{Access, ExportFs, Folder, HandleKey, Network};
 use crate::firmware::FirmwareBook;
+use crate::foreign::ForeignServers;
 use crate::images::Images;
 use crate::links::{Link, NotYet};
 use crate::loaders::Loaders;
@@ -57,6 +58,8 @@ pub struct Daemon {
     pub firmware: FirmwareBook,
     /// The cards of clients that are known by something else, on disk.
     pub recognised: Recognised,
+    /// Other DHCP servers where we lease addresses.
+    pub foreign: ForeignServers,
 }
 
 impl Daemon {
@@ -94,6 +97,7 @@ impl Daemon {
             runs,
             firmware,
             recognised,
+            foreign: ForeignServers::default(),
         })
     }
 
@@ -271,6 +275,12 @@ impl Daemon {
             Some(server) => vec![server],
             None => served.dns.clone(),
         }
+    }
+
+    /// Whether an address is ours, on some link that is served.
+    pub fn is_ours(&self, address: Ipv4Addr) -> bool {
+        let links = self.links.load();
+        links.iter().any(|served| served.link.address == address)
     }
 
     /// Our address as a client at `client` reaches it; `None` behind a relay.

@@ -13,14 +13,19 @@ use tokio::net::UdpSocket;
 use tokio::time::{Instant, timeout_at};
 use tracing::info;
 
-/// How long another DHCP server may take to answer our probe. dnsmasq pings an address for 3
-/// seconds before it offers it.
-const PROBE_TIME: Duration = Duration::from_secs(6);
-/// When DISCOVERs are sent: a switch port that has just come up may swallow the first.
-const PROBE_AT: [Duration; 3] = [
+/// When DISCOVERs are sent that another DHCP server would answer, and at the end how long its answer is waited for.
+/// dnsmasq pings an address for 3 seconds before it offers it; a switch port that has just come up may swallow the first.
+const THOROUGHLY: [Duration; 4] = [
     Duration::ZERO,
     Duration::from_secs(1),
     Duration::from_secs(3),
+    Duration::from_secs(6),
+];
+/// The same where the operator says that there is no other.
+pub const BRIEFLY: [Duration; 3] = [
+    Duration::ZERO,
+    Duration::from_secs(1),
+    Duration::from_secs(4),
 ];
 
 /// An interface that is up and has an address: what the services bind to.
@@ -141,11 +146,7 @@ pub fn resolve(
 }
 
 /// The part that we play on a link, and why, in words for the log.
-pub async fn decide_mode(
-    wanted: &Interface,
-    link: &Link,
-    xid: u32,
-) -> anyhow::Result<(dhcp::Mode, String)> {
+pub async fn decide_mode(wanted: &Interface, link: &Link) -> anyhow::Result<(dhcp::Mode, String)> {
     match wanted.mode {
         Mode::Full => Ok((dhcp::Mode::Full, "the configuration says so".into())),
         Mode::Proxy => Ok((dhcp::Mode::Proxy, "the configuration says so".into())),
@@ -154,16 +155,16 @@ pub async fn decide_mode(
             info!(
                 interface = link.name,
                 "looking for another DHCP server (up to {} s)",
-                PROBE_TIME.as_secs()
+                THOROUGHLY[3].as_secs()
             );
-            let found = probe(link, xid).await.with_context(|| {
+            let found = probe(link, &THOROUGHLY).await.with_context(|| {
                 format!(
                     "cannot look for another DHCP server on {}; set interfaces.{}.mode to \"full\" or \"proxy\"",
                     link.name, link.name
                 )
             })?;
             Ok(match found {
-                Some(server) => (
+                Some((server, _)) => (
                     dhcp::Mode::Proxy,
                     format!("the DHCP server {server} answers on this link"),
                 ),
@@ -176,29 +177,43 @@ pub async fn decide_mode(
     }
 }
 
-/// Asks for an address and sees who offers one.
-async fn probe(link: &Link, xid: u32) -> anyhow::Result<Option<Ipv4Addr>> {
+/// Asks for an address at these times, the last of which is the end, and sees who offers one.
+pub async fn probe(
+    link: &Link,
+    at: &[Duration],
+) -> anyhow::Result<Option<(Ipv4Addr, ServerReply)>> {
     let socket = UdpSocket::from_std(net::bind_device_udp(&link.name, 68).context("UDP port 68")?)?;
+    let mut xid = [0; 4];
+    // It need only differ from one time to the next.
+    let _ = getrandom::fill(&mut xid);
+    let xid = u32::from_le_bytes(xid);
     let discover = dhcp::probe::discover(xid, link.mac);
     let began = Instant::now();
     let mut buffer = [0; 1500];
-    for (index, at) in PROBE_AT.iter().enumerate() {
+    for until in &at[1..] {
         socket.send_to(&discover, (Ipv4Addr::BROADCAST, 67)).await?;
-        let until = PROBE_AT.get(index + 1).copied().unwrap_or(PROBE_TIME);
-        debug_assert!(*at < until);
-        while let Ok(received) = timeout_at(began + until, socket.recv_from(&mut buffer)).await {
+        while let Ok(received) = timeout_at(began + *until, socket.recv_from(&mut buffer)).await {
             let (length, SocketAddr::V4(from)) = received? else {
                 continue;
             };
             let reply = ServerReply::decode(&buffer[..length]);
-            let foreign =
-                reply.is_some_and(|reply| reply.transaction == xid && reply.gives_addresses());
-            if foreign && *from.ip() != link.address {
-                return Ok(Some(*from.ip()));
+            let foreign = reply.filter(|reply| reply.transaction == xid && reply.gives_addresses());
+            if let Some(reply) = foreign.filter(|_| *from.ip() != link.address) {
+                greet(&socket, *from.ip()).await;
+                return Ok(Some((*from.ip(), reply)));
             }
         }
     }
     Ok(None)
+}
+
+/// Has the kernel learn who is behind an address of the link: it asks before it can send anything there. What is
+/// sent is an empty datagram to the port that discards.
+pub async fn greet(socket: &UdpSocket, address: Ipv4Addr) {
+    if net::neighbour(address).is_none() {
+        let _ = socket.send_to(&[], (address, 9)).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 /// The addresses that a full server hands out when the operator named none: the upper part of the

@@ -15,6 +15,7 @@ mod export;
 mod find;
 mod firmware;
 mod follow;
+mod foreign;
 mod grub;
 mod identity;
 mod images;

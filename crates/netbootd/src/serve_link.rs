@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
-use config::Interface;
+use config::{Interface, Mode};
 use dhcp::{Reservation, Subnet};
 use net::Protocol;
 use tokio::sync::watch;
@@ -16,6 +16,7 @@ use tracing::{debug, info, warn};
 use crate::bind;
 use crate::daemon::{Daemon, ServedLink};
 use crate::export::ExportFs;
+use crate::foreign::{self, Alone};
 use crate::links::{self, Link, at};
 use crate::names;
 use crate::services::dhcp::Shared;
@@ -76,6 +77,16 @@ impl LinkContext {
         };
         context.change(|_| {});
         Arc::new(context)
+    }
+
+    /// Whether some client has had a lease in the link's network: then this is not the first time that it is served.
+    fn has_leased(&self, link: &Link) -> bool {
+        let network = |address: std::net::Ipv4Addr| {
+            let host_bits = 32 - u32::from(link.prefix_len.min(32));
+            u32::from(address).checked_shr(host_bits)
+        };
+        let is_here = |lease: &dhcp::Lease| network(lease.address) == network(link.address);
+        self.dhcp.with(|server| server.leases().any(is_here))
     }
 
     /// Makes a link known to all who answer for it.
@@ -196,7 +207,7 @@ pub async fn start(
 
     let (mode, why) = match known {
         Some(mode) => (mode, "as it was on this network".to_owned()),
-        None => links::decide_mode(wanted, &link, rand_u32()).await?,
+        None => links::decide_mode(wanted, &link).await?,
     };
     let mode_name = if mode == dhcp::Mode::Full {
         "full"
@@ -222,12 +233,16 @@ pub async fn start(
     };
     let dhcp = dhcp_link(config, wanted, &link, mode, dns_servers);
 
+    let looks = wanted.mode == Mode::Full && !wanted.authoritative && known.is_none();
     services.push((
         "DHCP",
-        Box::pin(services::dhcp::serve(
-            Arc::clone(daemon),
-            Arc::clone(&context.dhcp),
+        Box::pin(dhcp_service(
+            Arc::clone(context),
             link.clone(),
+            (
+                mode == dhcp::Mode::Full,
+                looks && !context.has_leased(&link),
+            ),
             dhcp_sockets,
             http_port,
             stopping(),
@@ -346,11 +361,37 @@ fn nfs_service(
     ))
 }
 
-fn rand_u32() -> u32 {
-    let mut bytes = [0; 4];
-    // The probe's transaction id need only differ from one start to the next.
-    let _ = getrandom::fill(&mut bytes);
-    u32::from_le_bytes(bytes)
+/// Answers on a link. Where addresses are leased other servers are listened for, and where it `looks`, none is leased
+/// before nobody else does.
+async fn dhcp_service(
+    context: Arc<LinkContext>,
+    link: Link,
+    (is_full, looks): (bool, bool),
+    sockets: [std::net::UdpSocket; 2],
+    http_port: u16,
+    mut stop: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    let (daemon, shared) = (Arc::clone(&context.daemon), Arc::clone(&context.dhcp));
+    if looks {
+        match foreign::until_alone(&daemon, &link, &mut stop).await {
+            Alone::Stopped => return Ok(()),
+            Alone::AtOnce => {}
+            Alone::AfterAll => sockets.iter().for_each(forget),
+        }
+    }
+    let (heard_on, until) = (link.clone(), stop.clone());
+    let serving =
+        services::dhcp::serve(Arc::clone(&daemon), shared, link, sockets, http_port, stop);
+    if !is_full {
+        return serving.await;
+    }
+    let (served, ()) = tokio::join!(serving, foreign::listen(&daemon, &heard_on, until));
+    served
+}
+
+/// Throws away what was not meant for us: it came while another server answered.
+fn forget(socket: &std::net::UdpSocket) {
+    while socket.recv(&mut [0; 1]).is_ok() {}
 }
 
 /// Options as the DHCP server takes them.

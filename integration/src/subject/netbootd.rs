@@ -134,6 +134,8 @@ fn text(lab: &Lab, setup: &Setup<'_>) -> Result<String> {
     writeln!(text, "pool = [\"{first}-{last}\"]")?;
     if setup.mode == Mode::Full {
         writeln!(text, "lease_time = {:?}", setup.lease_time)?;
+        // There is nobody else, and clients ask at once.
+        writeln!(text, "authoritative = true")?;
     }
     let (first, last) = names::FAR_POOL;
     writeln!(text, "\n[subnets.\"10.1.0.0/24\"]")?;

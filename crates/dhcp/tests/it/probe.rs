@@ -51,3 +51,20 @@ fn clients_messages_and_noise_are_no_servers() {
     reply[236] = 0;
     assert_eq!(ServerReply::decode(&reply), None, "another cookie");
 }
+
+#[test]
+fn dh18_what_another_server_offers_is_read_without_trusting_it() {
+    let offered = |packet: &[u8]| ServerReply::decode(packet).expect("a reply").boot_file;
+    let mut lab = Lab::full(20, 250);
+    let with_file = ask(&mut lab, &ovmf(1).kind(1).bytes()).expect("an offer");
+    assert_eq!(offered(&with_file).as_deref(), Some("snponly.efi"));
+    let without = ask(&mut lab, &linux(2, 2).kind(1).bytes()).expect("an offer");
+    assert_eq!(offered(&without), None);
+    let mut rude = without.clone();
+    rude[108..236].fill(b'\n');
+    rude[110] = b'x';
+    assert_eq!(offered(&rude).as_deref(), Some("x"));
+    for length in 0..with_file.len() {
+        let _ = ServerReply::decode(&with_file[..length]);
+    }
+}

@@ -23,6 +23,7 @@ use tokio::sync::watch;
 use tracing::{debug, error, info, warn};
 
 use crate::daemon::Daemon;
+use crate::foreign;
 use crate::leases::lease_clock;
 use crate::links::Link;
 use crate::serve_link;
@@ -290,7 +291,8 @@ fn tell(daemon: &Daemon, event: &Event) {
             warn!(%client, "no address is left for this client: enlarge the pool");
         }
         EventKind::ForeignServer { server } => {
-            warn!(%client, %server, "a client chose another DHCP server on this link");
+            debug!(%client, %server, "DHCP: it chose another server");
+            foreign::chosen(daemon, client, event.link, *server);
         }
         EventKind::NotStored { address } => {
             error!(%client, %address, "the lease could not be stored");

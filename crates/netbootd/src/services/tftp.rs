@@ -187,10 +187,23 @@ async fn transfer(peer: Peer<'_>, local: Ipv4Addr, request: &Request) -> io::Res
                 None => info!(%client, "{detail}"),
             }
         }
-        Outcome::Probed => debug!(%client, name, "TFTP: the client asked for the size"),
+        Outcome::Probed => {
+            debug!(%client, name, "TFTP: the client asked for the size");
+            if let Some(mac) = peer.mac {
+                let name = printable(name);
+                daemon.note(mac, "TFTP", &format!("asked for the size of {name}"));
+                daemon.learn(mac, |facts| facts.size_asked = Some(name));
+            }
+        }
         outcome => info!(%client, name, ?outcome, "TFTP: the transfer did not end well"),
     }
     Ok(())
+}
+
+/// A name from the network as it may stand in a line.
+fn printable(name: &str) -> String {
+    let printable = name.chars().filter(char::is_ascii_graphic);
+    printable.take(80).collect()
 }
 
 /// What a file is in a boot.
