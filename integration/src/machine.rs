@@ -384,10 +384,13 @@ fn console(lab: &Lab, tap: &str) -> PathBuf {
     lab.folder().join(format!("console-{tap}.log"))
 }
 
-/// The machine's own copy of the firmware's variables.
+/// The machine's own copy of the firmware's variables, as its boot before left them.
 fn uefi_variables(lab: &Lab, tap: &str, kind: &str) -> Result<PathBuf> {
     let original = format!("/usr/share/OVMF/OVMF_VARS_4M{kind}.fd");
     let copy = lab.folder().join(format!("variables-{tap}.fd"));
+    if copy.exists() {
+        return Ok(copy);
+    }
     std::fs::copy(&original, &copy)
         .with_context(|| format!("cannot copy {original}; is package ovmf installed?"))?;
     Ok(copy)

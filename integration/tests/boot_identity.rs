@@ -113,6 +113,51 @@ fn ssh_never_asks_about_a_machine_and_never_warns() {
 }
 
 #[test]
+fn a_key_in_the_firmware_stays_over_boots_and_is_roots_alone() {
+    in_lab(|lab| {
+        let person = Person::new(lab)?;
+        let plug = lab.tap()?;
+        let public = person.public_key()?;
+        let full = roots::full()?;
+        let config = format!(
+            "[clients.{:?}]\nhostname = \"pc01\"\nssh_host_key = \"firmware\"\n",
+            plug.1
+        );
+        let setup = Setup {
+            image: Some(&full),
+            kernel_arguments: "quiet",
+            user: Some(("alice", &public)),
+            config: &config,
+            ..Setup::default()
+        };
+        let mut server = Server::netbootd(lab, &setup)?;
+        let known_hosts = lab.folder().join("ssh_known_hosts");
+        std::fs::write(&known_hosts, asked(lab, &["ssh", "known-hosts"])?)?;
+        let one_boot = |said: &str| -> Result<String> {
+            let mut machine =
+                Machine::plugged_in(lab, Firmware::Uefi, Card::Virtio, 1024, plug.clone())?;
+            machine.until_says(&["login:"], LIMIT)?;
+            let seen = machine.console.text().contains(said);
+            ensure!(seen, "{said:?} is not on the console");
+            let variable = "/sys/firmware/efi/efivars/NetbootdSshHostKey-*";
+            let words = format!("cat {variable} && echo READ; stat -c %a {variable}");
+            let told = person.logs_in("pc01", &known_hosts, &words)?;
+            ensure!(told == "600\n", "what alice sees of the variable: {told}");
+            // Who keeps keys and no certificates goes by this.
+            person.logs_in(
+                "pc01",
+                &known_hosts,
+                "cat /etc/ssh/ssh_host_ed25519_key.pub",
+            )
+        };
+        let first = one_boot("the ssh host key is kept in the firmware")?;
+        let second = one_boot("handing over")?;
+        ensure!(!first.is_empty() && first == second, "{first}{second}");
+        server.must_run()
+    });
+}
+
+#[test]
 fn why_tells_a_boot_from_its_first_packet_to_its_first_login() {
     in_lab(|lab| {
         let person = Person::new(lab)?;

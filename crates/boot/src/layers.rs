@@ -1,6 +1,6 @@
 //! What holds for one client: its own settings over those of its groups.
 
-use model::{BootChoice, Changes, DhcpOption, Group, Home, MacAddr, RootMode, Settings, Way};
+use model::{BootChoice, Changes, DhcpOption, Group, Home, MacAddr, RootMode, Settings, SshHostKey, Way};
 
 use crate::Site;
 
@@ -137,6 +137,12 @@ impl<'a> Layers<'a> {
     /// Where the homes of the server's accounts are.
     pub fn home(&self) -> Option<Home> {
         self.last(|settings| settings.home)
+    }
+
+    /// How long it has its ssh host key.
+    pub fn ssh_host_key(&self) -> SshHostKey {
+        self.last(|settings| settings.ssh_host_key)
+            .unwrap_or_default()
     }
 
     /// Whether its firmware enforces Secure Boot, if that is said.

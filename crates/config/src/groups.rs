@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Group, KnownBy, RootMode, Settings, Way};
+use model::{Group, KnownBy, RootMode, Settings, SshHostKey, Way};
 
 use crate::conflicts::Claims;
 use crate::diagnostic::{Code, Fault};
@@ -121,6 +121,7 @@ fn settings(reader: &mut Reader<'_>, at: &KeyPath, users: &Names) -> Settings {
         autologin: reader.one(&at.child("autologin"), text::account_name),
         users: chosen_users(reader, at, users),
         home: home(reader, at),
+        ssh_host_key: reader.word(&at.child("ssh_host_key"), SshHostKey::from_name),
         secure_boot: reader.flag(&at.child("secure_boot")),
         way: reader.word(&at.child("firmware"), Way::from_name),
         options: options(reader, at),

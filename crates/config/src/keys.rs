@@ -24,6 +24,7 @@ use Kind::{Flag, List, Number, Text, Word};
 
 const ROOTS: Kind = Word(&["image", "tree", "ram"]);
 const WAYS: Kind = Word(&model::Way::NAMES);
+const HOST_KEYS: Kind = Word(&["boot", "firmware"]);
 const HOMES: Kind = Word(&["sshfs", "machine", "nfs", "tmpfs"]);
 
 /// The keys, in the order of the file; those of one table stand together.

@@ -172,7 +172,16 @@ impl<'a> Plan<'a> {
     /// File systems and what carries them, whatever the network card.
     fn add_system(&mut self, modules: &Modules<'_>) -> Result<(), InitrdError> {
         // zram is there for those who ask for it; without it changes are kept in plain memory.
-        let wanted = ["overlay", "nfsv3", "squashfs", "loop", "af_packet", "zram"];
+        // So is efivarfs, where ssh host keys are kept in the firmware.
+        let wanted = [
+            "overlay",
+            "nfsv3",
+            "squashfs",
+            "loop",
+            "af_packet",
+            "zram",
+            "efivarfs",
+        ];
         self.system = Closure::of(modules, wanted)?;
         let missing: Vec<&str> = self.system.unknown().collect();
         let lacks = |name: &str| missing.contains(&name);

@@ -95,6 +95,22 @@ impl<'a> Modules<'a> {
         self.builtin.values().map(String::as_str)
     }
 
+    /// Modules that are part of the kernel and below these folders, each with an alias of its own.
+    pub fn builtin_aliases(&self, patterns: &[&str]) -> Result<Vec<(String, String)>, Error> {
+        // `NAME.KEY=VALUE`, a zero behind each. Kernels before 5.2 have no such table.
+        let text = self.table("modules.builtin.modinfo")?.unwrap_or_default();
+        let wanted = |name: &str| {
+            let path = self.builtin.get(name);
+            path.is_some_and(|path| patterns.iter().any(|pattern| matches(pattern, path)))
+        };
+        Ok(text
+            .split('\0')
+            .filter_map(|word| word.split_once(".alias="))
+            .map(|(name, alias)| (underscored(name), alias.to_owned()))
+            .filter(|(name, _)| wanted(name))
+            .collect())
+    }
+
     /// Names of the modules that a name or alias means; none when it means nothing here.
     pub fn named(&self, name_or_alias: &str) -> Vec<String> {
         let name = underscored(name_or_alias);

@@ -79,8 +79,9 @@ fn with_modules<'scope>(
     let loaded = file_systems.join();
     loaded.map_err(|_| "loading the file systems' modules failed")?;
 
-    let outcome = root_and_overlay(&arguments, &reporter)
-        .and_then(|(lower, archive)| finish(&arguments, &card.name, &lower, &archive, &reporter));
+    let outcome = root_and_overlay(&arguments, &reporter).and_then(|(lower, archive)| {
+        finish(&arguments, modules, &card.name, &lower, &archive, &reporter)
+    });
     if outcome.is_ok() {
         reporter.reached(Stage::Switched, "");
     }
@@ -139,6 +140,7 @@ fn mount_root(arguments: &BootArguments, reporter: &Reporter) -> Result<PathBuf,
 /// Everything between the mounted image and the switch.
 fn finish(
     arguments: &BootArguments,
+    modules: &Modules,
     card: &str,
     lower: &Path,
     archive: &[u8],
@@ -154,11 +156,11 @@ fn finish(
     let entries = overlay::unpack(archive, &root).inspect_err(told(Stage::Switched))?;
     say!("the root is mounted, with {entries} entries of this client's own");
     mount::devices(&root).inspect_err(told(Stage::Switched))?;
-    let key = HostKey::start(&root);
+    let key = HostKey::start(&root, modules);
     client::leave_behind(arguments, card, archive)
         .map_err(|error| format!("leaving the client program in /run: {error}"))
         .inspect_err(told(Stage::Switched))?;
-    key.finish();
+    key.finish(&root);
     host_key::certify(arguments, &root);
     sshd::trust_our_keys(&root);
     pam::prepare(&root);

@@ -1,14 +1,17 @@
-//! The ssh host key: made here at every boot, signed by the server, gone with the machine's memory.
+//! The ssh host key: made here at every boot, signed by the server, gone with the machine's memory; or, by choice, kept
+//! in the machine's firmware.
 //!
 //! Only the public key crosses the network. What stays the same over boots is the name in the
 //! certificate, so whoever trusts the server's authority is never asked and never warned.
 
 use std::fs;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use model::BootArguments;
 
+use crate::firmware_key::{self, FirmwareKey};
+use crate::modules::Modules;
 use crate::unpack::small_text;
 use crate::{ask, console, say, sshd, unpack};
 
@@ -18,57 +21,99 @@ const KEY: &str = "etc/ssh/ssh_host_ed25519_key";
 const CERTIFICATE: &str = "etc/ssh/ssh_host_ed25519_key-cert.pub";
 const KNOWN_HOSTS: &str = "etc/ssh/ssh_known_hosts";
 
-/// An ssh host key being made.
-pub(crate) struct HostKey(Option<Child>);
+/// An ssh host key being made, or the public half of one that is kept.
+pub(crate) struct HostKey {
+    child: Option<Child>,
+    /// Where the key is to be kept.
+    keep: Option<FirmwareKey>,
+}
 
 impl HostKey {
     /// Starts the image's own `ssh-keygen` when the image has an ssh server and neither it nor
     /// the overlay brings keys. Images are scrubbed of theirs, because all clients would share
     /// them.
-    pub(crate) fn start(root: &Path) -> Self {
+    pub(crate) fn start(root: &Path, modules: &Modules) -> Self {
         let folder = root.join("etc/ssh");
         let names = fs::read_dir(&folder).into_iter().flatten().flatten();
         let has_keys = names
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
             .any(|name| name.starts_with("ssh_host_") && name.ends_with("_key"));
-        let keygen = root.join("usr/bin/ssh-keygen");
-        let wanted = folder.is_dir() && !has_keys && fs::symlink_metadata(keygen).is_ok();
+        let program = root.join("usr/bin/ssh-keygen");
+        let wanted = folder.is_dir() && !has_keys && fs::symlink_metadata(program).is_ok();
         if !wanted {
-            return Self(None);
+            return Self {
+                child: None,
+                keep: None,
+            };
         }
-        let child = keygen_command(root).spawn();
-        Self(
-            child
-                .inspect_err(|error| say!("ssh-keygen did not start: {error}"))
-                .ok(),
-        )
+        let keep = firmware_key::of(root, modules);
+        match keep.as_ref().and_then(FirmwareKey::read) {
+            Some(kept) if taken_over(root, &kept) => Self {
+                child: None,
+                keep: None,
+            },
+            _ => Self {
+                child: keygen(root, &["-q", "-t", "ed25519", "-N", ""])
+                    .spawn()
+                    .inspect_err(|error| say!("ssh-keygen did not start: {error}"))
+                    .ok(),
+                keep,
+            },
+        }
     }
 
     /// Waits for it. Without a key the machine still boots; only ssh to it does not work.
-    pub(crate) fn finish(self) {
-        let Some(child) = self.0 else { return };
+    pub(crate) fn finish(self, root: &Path) {
+        let Some(child) = self.child else { return };
         match console::patiently("waiting for ssh-keygen", || child.wait_with_output()) {
-            Ok(output) if output.status.success() => {}
-            Ok(output) => say!(
-                "no ssh host key: ssh-keygen ended with {}: {}",
-                output.status,
-                String::from_utf8_lossy(&output.stderr).trim()
-            ),
+            Ok(output) if output.status.success() => {
+                if let Some((keep, key)) = self.keep.zip(small_text(root, KEY)) {
+                    keep.write(&key);
+                }
+            }
+            Ok(output) => say!("no ssh host key: ssh-keygen {}", ending(&output)),
             Err(error) => say!("no ssh host key: {error}"),
         }
     }
 }
 
-/// This very program, asked to run `ssh-keygen` inside the new root.
-fn keygen_command(root: &Path) -> Command {
+/// Takes over a key that was kept. One that is damaged is said, and goes.
+fn taken_over(root: &Path, key: &str) -> bool {
+    let made = unpack::secret(root, KEY, key).and_then(|()| {
+        let output = keygen(root, &["-y"]).output();
+        let output = output.map_err(|error| format!("ssh-keygen did not start: {error}"))?;
+        match String::from_utf8(output.stdout.clone()) {
+            Ok(public) if output.status.success() => {
+                unpack::text(root, &format!("{KEY}.pub"), &public)
+            }
+            _ => Err(format!("ssh-keygen {}", ending(&output))),
+        }
+    });
+    if let Err(reason) = &made {
+        say!("the ssh host key in the firmware is no key: {reason}; another one is made");
+        // ssh-keygen would ask whether to write over it.
+        let _ = fs::remove_file(root.join(KEY));
+    }
+    made.is_ok()
+}
+
+fn ending(output: &Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr);
+    format!("ended with {}: {}", output.status, said.trim())
+}
+
+/// This very program, asked to run `ssh-keygen` inside the new root, for the key.
+fn keygen(root: &Path, words: &[&str]) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command
         .arg("in-root")
         .arg(root)
-        .args(["/usr/bin/ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg("/usr/bin/ssh-keygen")
+        .args(words)
+        .arg("-f")
         .arg(format!("/{KEY}"))
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
 }

@@ -23,6 +23,7 @@ mod cpio;
 mod damage;
 mod dhcp;
 mod download;
+mod firmware_key;
 mod homes;
 mod host_key;
 mod http;

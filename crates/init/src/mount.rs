@@ -63,6 +63,22 @@ pub(crate) fn devices(root: &Path) -> Result<(), String> {
     }
 }
 
+/// Mounts the variables of the machine's UEFI where the image's system expects them. The error says why there are none.
+pub(crate) fn firmware_variables(modules: &Modules) -> Result<&'static Path, String> {
+    let folder = Path::new("/sys/firmware/efi/efivars");
+    if !folder.exists() {
+        return Err("this machine was not started by UEFI".to_owned());
+    }
+    modules
+        .load("efivarfs")
+        .map_err(|error| error.to_string())?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    match mount("efivarfs", folder, "efivarfs", flags, "") {
+        Ok(()) | Err(Errno::BUSY) => Ok(folder),
+        Err(error) => Err(format!("mounting {}: {error}", folder.display())),
+    }
+}
+
 /// Modules that the root in this mode stands on, in the order in which they are wanted.
 pub(crate) fn modules_for(mode: RootMode) -> &'static [&'static str] {
     match mode {

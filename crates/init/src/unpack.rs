@@ -60,10 +60,19 @@ pub(crate) fn small_text(root: &Path, path: &str) -> Option<String> {
 
 /// Writes one text file for anybody to read below `root`.
 pub(crate) fn text(root: &Path, path: &str, text: &str) -> Result<(), String> {
+    file(root, path, text, 0o644)
+}
+
+/// Writes one text file for nobody but root to read below `root`.
+pub(crate) fn secret(root: &Path, path: &str, text: &str) -> Result<(), String> {
+    file(root, path, text, 0o600)
+}
+
+fn file(root: &Path, path: &str, text: &str, mode: u32) -> Result<(), String> {
     let entry = Entry {
         path: path.to_owned(),
         kind: Kind::File(text.as_bytes()),
-        mode: 0o644,
+        mode,
         uid: 0,
         gid: 0,
         mtime: 0,

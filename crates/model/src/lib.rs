@@ -36,7 +36,7 @@ pub use name_pattern::{NamePattern, ParseNamePatternError};
 pub use pci::{NotPci, PciId};
 pub use report::{Report, ReportError};
 pub use run::{RunReport, RunReportError};
-pub use settings::{DhcpOption, Group, Home, ParsePatternError, Pattern, Settings};
+pub use settings::{DhcpOption, Group, Home, ParsePatternError, Pattern, Settings, SshHostKey};
 pub use stage::Stage;
 pub use verity::{ParseVerityError, Verity};
 pub use way::Way;

@@ -34,6 +34,8 @@ pub struct Settings {
     pub users: Option<Vec<String>>,
     /// Where the homes of the server's accounts are.
     pub home: Option<Home>,
+    /// How long it has its ssh host key.
+    pub ssh_host_key: Option<SshHostKey>,
     /// Whether its firmware enforces Secure Boot; `None`: it is found out.
     pub secure_boot: Option<bool>,
     /// The way its firmware is brought to a loader; `None`: it is found out.
@@ -84,6 +86,33 @@ impl Home {
     pub fn from_name(name: &str) -> Option<Self> {
         let found = Self::NAMES.iter().find(|(_, known)| *known == name);
         found.map(|(home, _)| *home)
+    }
+}
+
+/// How long a client has its ssh host key. It never crosses the network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SshHostKey {
+    /// It is made anew at each boot, and in memory only.
+    #[default]
+    Boot,
+    /// It is a variable of the machine's UEFI, made once.
+    Firmware,
+}
+
+impl SshHostKey {
+    /// Its name in the configuration.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Boot => "boot",
+            Self::Firmware => "firmware",
+        }
+    }
+
+    /// The one of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Boot, Self::Firmware]
+            .into_iter()
+            .find(|kind| kind.as_str() == name)
     }
 }
 

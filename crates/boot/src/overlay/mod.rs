@@ -12,7 +12,7 @@ mod units;
 
 use std::net::Ipv4Addr;
 
-use model::MacAddr;
+use model::{MacAddr, SshHostKey};
 
 use self::entries::Entries;
 pub use self::login::{Login, People, ServerAccount, ServerGroup};
@@ -130,6 +130,9 @@ pub fn render(context: &OverlayContext<'_>) -> Vec<OverlayEntry> {
     let fstab: Vec<&str> = context.layers.fstab().collect();
     if !fstab.is_empty() {
         entries.file("etc/fstab", fstab.join("\n") + "\n");
+    }
+    if context.layers.ssh_host_key() == SshHostKey::Firmware {
+        entries.file("etc/netbootd/ssh_host_key", "firmware\n".to_owned());
     }
     login::files(&mut entries, context);
     entries.file(

@@ -1,6 +1,6 @@
 //! What can be said of clients, and of groups of them.
 
-use super::{HOMES, ROOTS, WAYS, key};
+use super::{HOMES, HOST_KEYS, ROOTS, WAYS, key};
 use crate::key::Initial::Unset;
 use crate::key::Key;
 use crate::key::Kind::{Flag, List, Text};
@@ -88,6 +88,18 @@ macro_rules! shared {
         HOMES,
         Unset("\"machine\""),
         concat!("As login.home, for ", $these, ". Unset: ", $groups, "login.home."),
+    ),
+    key(
+        concat!($table, ".ssh_host_key"),
+        HOST_KEYS,
+        Unset("\"firmware\""),
+        concat!(
+            "boot: a new ssh host key at each boot. firmware: one that is made once and kept in a variable of the \
+             machine's UEFI, where whoever is root on it, or administrator of its own system, can read it; BIOS machines \
+             have a new one all the same. Unset: ",
+            $groups,
+            "boot."
+        ),
     ),
     key(
         concat!($table, ".secure_boot"),

@@ -20,7 +20,7 @@ pub struct DriverIndex {
 pub struct DriverPart {
     /// Where it begins, in bytes.
     pub offset: u64,
-    /// Its length in bytes, a multiple of four.
+    /// Its length in bytes, a multiple of four; 0: the driver is in the kernel.
     pub bytes: u64,
     /// The other parts without which it does not work.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -48,13 +48,15 @@ impl DriverIndex {
         let mut chosen = BTreeMap::new();
         while let Some(name) = waiting.pop() {
             let part = self.parts.get(name)?;
-            if chosen.insert(part.offset, part.bytes).is_none() {
+            // Several may be empty at one offset.
+            if chosen.insert((part.offset, name), part.bytes).is_none() {
                 waiting.extend(part.needs.iter().map(String::as_str));
             }
         }
         let mut ranges: Vec<Range<u64>> = Vec::new();
-        for (offset, bytes) in chosen {
+        for ((offset, _), bytes) in chosen {
             match ranges.last_mut() {
+                _ if bytes == 0 => {}
                 Some(last) if last.end == offset => last.end += bytes,
                 _ => ranges.push(offset..offset.checked_add(bytes)?),
             }
@@ -98,6 +100,13 @@ mod tests {
         }
     }
 
+    fn empty(offset: u64, needs: &[&str], cards: &[&str]) -> DriverPart {
+        DriverPart {
+            bytes: 0,
+            ..part(offset, needs, cards)
+        }
+    }
+
     fn index() -> DriverIndex {
         let parts = [
             ("libphy", part(0, &["phys"], &[])),
@@ -106,6 +115,8 @@ mod tests {
             ("r8169", part(300, &["libphy"], &["10ec:8168"])),
             ("virtio_net", part(400, &[], &[])),
             ("virtio_pci", part(700, &["virtio_net"], &["1af4:*"])),
+            ("ne2k", empty(400, &[], &["10ec:8029"])),
+            ("xen", empty(400, &["r8169"], &["5853:*"])),
             ("lost", part(600, &["gone"], &["1:1"])),
         ];
         let parts = parts.map(|(name, part)| (name.to_owned(), part));
@@ -120,6 +131,13 @@ mod tests {
         let card = |text: &str| index().for_card(text.parse().unwrap());
         assert_eq!(card("10ec:8168"), Some(vec![0..200, 300..400]));
         assert_eq!(card("1af4:1000"), Some(vec![400..500, 700..800]));
+    }
+
+    #[test]
+    fn a_driver_that_is_in_the_kernel_needs_nothing_or_what_follows_it() {
+        let card = |text: &str| index().for_card(text.parse().unwrap());
+        assert_eq!(card("10ec:8029"), Some(vec![]));
+        assert_eq!(card("5853:0001"), Some(vec![0..200, 300..400]));
     }
 
     #[test]

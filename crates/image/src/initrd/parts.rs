@@ -18,7 +18,13 @@ pub(super) const FOLLOWERS: [(&str, &str); 3] = [
     ("virtio_pci", "virtio_net"),
 ];
 
-/// Some drivers that go together.
+/// Where drivers of network cards are, and what cards of virtual machines are connected to, when they are in the kernel.
+const IN_KERNEL: [&str; 2] = [
+    "kernel/drivers/net/*",
+    "kernel/drivers/virtio/virtio_pci.ko",
+];
+
+/// Some drivers that go together; none where they are in the kernel.
 #[derive(Debug, Default)]
 pub(super) struct Group {
     pub(super) modules: BTreeSet<String>,
@@ -54,6 +60,18 @@ pub(super) fn divide(
         group
             .cards
             .extend(modinfo.aliases().filter_map(cards_of_alias));
+    }
+    // A card whose driver is in the kernel needs no part, or what follows that driver.
+    for (name, alias) in modules.builtin_aliases(&IN_KERNEL)? {
+        let Some(card) = cards_of_alias(&alias) else {
+            continue;
+        };
+        let followers = FOLLOWERS.iter().filter(|(first, _)| *first == name);
+        let followers = followers.map(|(_, follower)| (*follower).to_owned());
+        let needs = followers.filter(|needs| network.contains(needs) && !system.contains(needs));
+        let group = groups.entry(name.clone()).or_default();
+        group.needs.extend(needs.map(|needs| part_of(&needs)));
+        group.cards.insert(card);
     }
     if groups.contains_key(CHIPS)
         && let Some(library) = groups.get_mut(CHIP_LIBRARY)

@@ -42,6 +42,15 @@ impl Lab {
             .module("kernel/drivers/net/phy/realtek.ko", &["depends=libphy"])
             .module("kernel/drivers/gpu/i915.ko", &[])
             .put(
+                "modules.builtin",
+                b"kernel/drivers/net/ethernet/8390/ne2k-pci.ko\nkernel/drivers/ata/ahci.ko\n",
+            )
+            .put(
+                "modules.builtin.modinfo",
+                b"ne2k_pci.alias=pci:v000010ECd00008029sv*sd*bc*sc*i*\0ne2k_pci.license=GPL\0\
+                  ahci.alias=pci:v00008086d00002681sv*sd*bc*sc*i*\0",
+            )
+            .put(
                 "../../firmware/rtl_nic/a.fw.zst",
                 &zstd::encode_all(&b"blob"[..], 1).unwrap(),
             );
@@ -218,4 +227,7 @@ fn a_known_card_gets_its_driver_with_firmware_and_chips_and_no_other() {
         ]
     );
     assert_eq!(drivers_for("14e4:1657"), None);
+    // In the kernel: nothing to send, where it is a network card.
+    assert_eq!(drivers_for("10ec:8029"), Some(vec![]));
+    assert_eq!(drivers_for("8086:2681"), None);
 }

@@ -12,7 +12,7 @@ use crate::hex;
 use crate::modules::{self, Tables};
 
 /// Grows when the same plan is written in another way.
-const LAYOUT: &str = "base, rest, parts 2";
+const LAYOUT: &str = "base, rest, parts 3";
 
 impl Plan<'_> {
     /// SHA-256 of what will be packed and of how: two plans with the same digest give the same
@@ -62,9 +62,11 @@ impl Plan<'_> {
         let mut out = Counted { out, bytes: 0 };
         for (name, group) in parts::divide(modules, &self.system, &self.network)? {
             let offset = out.bytes;
-            self.pack(Effort::Piece, &mut out, |plan, out| {
-                plan.modules(out, &|name| group.modules.contains(name), &mut |_| {})
-            })?;
+            if !group.modules.is_empty() {
+                self.pack(Effort::Piece, &mut out, |plan, out| {
+                    plan.modules(out, &|name| group.modules.contains(name), &mut |_| {})
+                })?;
+            }
             let part = DriverPart {
                 offset,
                 bytes: out.bytes - offset,

@@ -144,7 +144,7 @@ fn shown(names: &[&str]) -> String {
 }
 
 /// The keys that more than one table can set; of those marked, the last one counts.
-const KEYS: [(&str, bool); 15] = [
+const KEYS: [(&str, bool); 16] = [
     ("image", true),
     ("root", true),
     ("overlay", true),
@@ -158,6 +158,7 @@ const KEYS: [(&str, bool); 15] = [
     ("autologin", true),
     ("users", true),
     ("home", true),
+    ("ssh_host_key", true),
     ("secure_boot", true),
     ("firmware", true),
 ];
