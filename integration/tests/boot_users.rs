@@ -20,6 +20,23 @@ const SOON: Duration = Duration::from_secs(60);
 const ALICE: u32 = 4211;
 const PASSWORD: &str = "correct horse";
 
+/// How Fedora's programs ask for passwords, sshd among them: by another stack than Debian's, and as a part of theirs.
+const FEDORA: [(&str, &str); 2] = [
+    (
+        "password-auth",
+        "auth required pam_env.so\nauth required pam_faildelay.so delay=2000000\n\
+         auth sufficient pam_unix.so nullok\nauth required pam_deny.so\n\
+         account required pam_unix.so\npassword required pam_deny.so\n\
+         session required pam_limits.so\n-session optional pam_systemd.so\nsession required pam_unix.so\n",
+    ),
+    (
+        "sshd",
+        "auth substack password-auth\naccount required pam_nologin.so\naccount include password-auth\n\
+         password include password-auth\nsession optional pam_keyinit.so force revoke\n\
+         session include password-auth\n",
+    ),
+];
+
 /// A machine that is up, the server with its people, and somebody with a key of bob's, who is no
 /// account of the server.
 struct Room<'a> {
@@ -235,6 +252,11 @@ fn homes_stay_in_the_machines_memory_or_come_over_nfs() {
         let programs = overlay_dir(lab).join("all/usr/sbin");
         fs::create_dir_all(&programs)?;
         fs::copy("/sbin/mount.nfs", programs.join("mount.nfs"))?;
+        let stacks = overlay_dir(lab).join("all/etc/pam.d");
+        fs::create_dir_all(&stacks)?;
+        for (name, rules) in FEDORA {
+            fs::write(stacks.join(name), rules)?;
+        }
         let nas = lab.client()?;
         nas.set_address("192.168.67.6".parse()?)?;
         let (homes, logs) = (lab.folder().join("homes"), lab.folder().join("nas"));
@@ -249,6 +271,8 @@ fn homes_stay_in_the_machines_memory_or_come_over_nfs() {
         let login = "[login]\nusers = [\"alice\"]\n";
         let room = Room::new(lab, &format!("{login}home = \"tmpfs\"\n"))?;
         let words = "pwd; echo mine > note; cat note; stat -c %u .; findmnt -n -o FSTYPE -T .";
+        let wrong = room.alice("wrong", "true")?;
+        ensure!(wrong.is_err(), "with a wrong password: {wrong:?}");
         let said = room.alice(PASSWORD, words)?;
         let want = format!("/home/alice\nmine\n{ALICE}\noverlay\n");
         ensure!(said.as_deref() == Ok(&*want), "in memory: {said:?}");
