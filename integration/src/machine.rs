@@ -202,6 +202,24 @@ impl Machine {
         Self::run(lab, qemu, mac, tap, slot)
     }
 
+    /// A 64-bit ARM machine, with UEFI and a virtio card.
+    pub fn arm64(lab: &Lab, memory: u32) -> Result<Self> {
+        let slot = Slot::take()?;
+        let (tap, mac) = lab.tap()?;
+        let mut qemu = qemu_of(("aarch64", "cortex-a72"), lab, &tap, memory)?;
+        let variables = firmware_variables(lab, &tap, "/usr/share/AAVMF/AAVMF_VARS.fd")?;
+        qemu.args(["-machine", "virt", "-drive"])
+            .arg("if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/AAVMF/AAVMF_CODE.fd")
+            .arg("-drive")
+            .arg(format!(
+                "if=pflash,format=raw,unit=1,file={}",
+                variables.display()
+            ));
+        let device = format!("virtio-net-pci,romfile=,netdev=link,mac={mac},bootindex=1");
+        qemu.args(["-device", &device]);
+        Self::run(lab, qemu, mac, tap, slot)
+    }
+
     /// Starts this kernel with this initrd and these words, without a firmware's way to it: a client
     /// for tests that are not about booting. Its card is a virtio one.
     pub fn with_kernel(
@@ -358,9 +376,14 @@ impl Machine {
 
 /// A machine without a disk or a card, with what its console says in a file.
 fn qemu(lab: &Lab, tap: &str, memory: u32) -> Result<Command> {
-    let mut qemu = lab.command("qemu-system-x86_64")?;
+    qemu_of(("x86_64", "max"), lab, tap, memory)
+}
+
+/// The same with this kind of processor.
+fn qemu_of((kind, model): (&str, &str), lab: &Lab, tap: &str, memory: u32) -> Result<Command> {
+    let mut qemu = lab.command(&format!("qemu-system-{kind}"))?;
     // No KVM, wherever it runs: the same machine everywhere. One processor, as one core of two.
-    qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "1"])
+    qemu.args(["-accel", "tcg,thread=multi", "-cpu", model, "-smp", "1"])
         .args(["-m", &memory.to_string(), "-display", "none", "-no-reboot"])
         .args(["-nodefaults", "-monitor", "none"])
         .arg("-chardev")
@@ -384,14 +407,18 @@ fn console(lab: &Lab, tap: &str) -> PathBuf {
     lab.folder().join(format!("console-{tap}.log"))
 }
 
-/// The machine's own copy of the firmware's variables, as its boot before left them.
+/// The machine's own copy of the firmware's variables.
 fn uefi_variables(lab: &Lab, tap: &str, kind: &str) -> Result<PathBuf> {
-    let original = format!("/usr/share/OVMF/OVMF_VARS_4M{kind}.fd");
+    firmware_variables(lab, tap, &format!("/usr/share/OVMF/OVMF_VARS_4M{kind}.fd"))
+}
+
+/// The machine's own copy of these variables, as its boot before left it.
+fn firmware_variables(lab: &Lab, tap: &str, original: &str) -> Result<PathBuf> {
     let copy = lab.folder().join(format!("variables-{tap}.fd"));
-    if copy.exists() {
-        return Ok(copy);
+    if !copy.exists() {
+        std::fs::copy(original, &copy).with_context(|| {
+            format!("cannot copy {original}; is the firmware's package installed?")
+        })?;
     }
-    std::fs::copy(&original, &copy)
-        .with_context(|| format!("cannot copy {original}; is package ovmf installed?"))?;
     Ok(copy)
 }

@@ -138,6 +138,10 @@ impl<'a> Room<'a> {
     }
 }
 
+fn is_refused(said: &Result<String, String>) -> bool {
+    matches!(said, Err(reason) if reason.contains("Permission denied"))
+}
+
 fn config(mac: &str, lines: &str) -> String {
     format!("[clients.{mac:?}]\nhostname = \"pc01\"\n{lines}")
 }
@@ -167,8 +171,8 @@ fn people_log_in_with_the_servers_password_to_the_servers_home() {
             start.elapsed().as_secs_f32()
         );
         room.console(
-            "echo mine > note; echo at $PWD, $(stat -f -c %T .), $(id -u)\n",
-            &format!("at /home/alice, fuseblk, {ALICE}"),
+            "echo mine > note; echo at $PWD, $(findmnt -n -o FSTYPE -T .), $(id -u)\n",
+            &format!("at /home/alice, fuse.sshfs, {ALICE}"),
         )?;
         let seen = room
             .people
@@ -184,12 +188,7 @@ fn people_log_in_with_the_servers_password_to_the_servers_home() {
             start.elapsed().as_secs_f32()
         );
         let wrong = room.alice("wrong", "cat note")?;
-        ensure!(
-            wrong
-                .as_ref()
-                .is_err_and(|said| said.contains("Permission denied")),
-            "with a wrong password: {wrong:?}"
-        );
+        ensure!(is_refused(&wrong), "with a wrong password: {wrong:?}");
 
         // A restart of the server's ssh: what asks for the home meanwhile is told so in time, and gets it
         // afterwards without another login.
@@ -271,8 +270,10 @@ fn homes_stay_in_the_machines_memory_or_come_over_nfs() {
         let login = "[login]\nusers = [\"alice\"]\n";
         let room = Room::new(lab, &format!("{login}home = \"tmpfs\"\n"))?;
         let words = "pwd; echo mine > note; cat note; stat -c %u .; findmnt -n -o FSTYPE -T .";
+        // Waits until its ssh is up.
+        room.bob("true")?;
         let wrong = room.alice("wrong", "true")?;
-        ensure!(wrong.is_err(), "with a wrong password: {wrong:?}");
+        ensure!(is_refused(&wrong), "with a wrong password: {wrong:?}");
         let said = room.alice(PASSWORD, words)?;
         let want = format!("/home/alice\nmine\n{ALICE}\noverlay\n");
         ensure!(said.as_deref() == Ok(&*want), "in memory: {said:?}");
@@ -311,7 +312,7 @@ fn with_a_key_people_land_in_their_own_home_and_run_a_program_from_it() {
         let alice = ["su", "-", "alice", "-c", &script];
         room.people.run(&alice)?;
 
-        let words = "pwd; ./mine -n; echo new >> note; cat note; id -u; stat -f -c %T .";
+        let words = "pwd; ./mine -n; echo new >> note; cat note; id -u; findmnt -n -o FSTYPE -T .";
         let start = Instant::now();
         let said = room
             .person
@@ -320,7 +321,7 @@ fn with_a_key_people_land_in_their_own_home_and_run_a_program_from_it() {
             "login by key, home to be mounted: {:.1} s",
             start.elapsed().as_secs_f32()
         );
-        let want = format!("/home/alice\npc01\nold\nnew\n{ALICE}\nfuseblk\n");
+        let want = format!("/home/alice\npc01\nold\nnew\n{ALICE}\nfuse.sshfs\n");
         ensure!(said == want, "{said}");
         let seen = room
             .people

@@ -76,6 +76,8 @@ pub(crate) const TEST: &[Package] = &[
         "grub-efi-amd64-signed",
         "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed",
     ),
+    package("qemu-system-arm", "/usr/bin/qemu-system-aarch64"),
+    package("qemu-efi-aarch64", "/usr/share/AAVMF/AAVMF_CODE.fd"),
     package("memtest86+", "/boot/memtest86+x64.efi"),
     package("xorriso", "/usr/bin/xorrisofs"),
     package("skopeo", "/usr/bin/skopeo"),

@@ -26,6 +26,9 @@ pub(crate) fn all(arguments: &Arguments) -> Result<()> {
     if root {
         packages::for_tests()?;
         build::programs()?;
+        if arguments.full {
+            build::arm64_init()?;
+        }
         // Made here, not in the first test that wants one: this takes minutes and the network.
         eprintln!("the roots that clients boot, made once from Debian's packages");
         roots::small()?;

@@ -1,6 +1,8 @@
 //! What holds for one client: its own settings over those of its groups.
 
-use model::{BootChoice, Changes, DhcpOption, Group, Home, MacAddr, RootMode, Settings, SshHostKey, Way};
+use model::{
+    BootChoice, Changes, DhcpOption, Group, Home, MacAddr, RootMode, Settings, SshHostKey, Way,
+};
 
 use crate::Site;
 

@@ -34,10 +34,27 @@ impl Loaders {
         }
     }
 
-    /// The file for a kind of firmware.
+    /// The file for a kind of firmware. Where no package has an iPXE for it and nobody has brought one, it is shim, as
+    /// far as that and its GRUB are there.
     pub fn file_of(&self, kind: &Loader) -> &str {
-        let chosen = self.chosen.iter().find(|(key, _)| *key == kind.key);
-        chosen.map_or(kind.file, |(_, file)| file)
+        if let Some((_, file)) = self.chosen.iter().find(|(key, _)| *key == kind.key) {
+            return file;
+        }
+        match kind.signed.first() {
+            Some(shim)
+                if kind.package.is_empty()
+                    && self.find(kind.file).is_none()
+                    && self.has_signed(kind) =>
+            {
+                shim
+            }
+            _ => kind.file,
+        }
+    }
+
+    /// Whether all is there that Secure Boot lets start.
+    fn has_signed(&self, kind: &Loader) -> bool {
+        !kind.signed.is_empty() && kind.signed.iter().all(|file| self.find(file).is_some())
     }
 
     /// The file that a firmware of this architecture is told to fetch in this way; `None`: there is none.
@@ -68,9 +85,7 @@ impl Loaders {
                 .file_in(way, arch)
                 .is_some_and(|file| self.find(file).is_some()),
             Way::Shim if chose_grub => false,
-            Way::Shim => {
-                !kind.signed.is_empty() && kind.signed.iter().all(|file| self.find(file).is_some())
-            }
+            Way::Shim => self.has_signed(&kind),
             _ => self.file_in(way, arch).is_some(),
         };
         Way::ALL.into_iter().filter(|way| is_there(*way)).collect()
@@ -203,11 +218,20 @@ mod tests {
     fn nobody_is_sent_to_half_a_chain() {
         let folder = tempfile::tempdir().unwrap();
         let loaders = loaders(folder.path());
-        let arm = || loaders.ways(ClientArch::UefiArm64);
+        let arm = || {
+            let first = loaders.file_in(Way::Direct, ClientArch::UefiArm64);
+            (
+                first,
+                loaders.ways(ClientArch::UefiArm64).contains(&Way::Shim),
+            )
+        };
         std::fs::write(folder.path().join("shimaa64.efi"), b"shim").unwrap();
-        assert!(!arm().contains(&Way::Shim));
+        assert_eq!(arm(), (Some("snponly-arm64.efi"), false));
+        // No package has an iPXE for it, so the chain is what it gets first.
         std::fs::write(folder.path().join("grubaa64.efi"), b"grub").unwrap();
-        assert!(arm().contains(&Way::Shim) && !arm().contains(&Way::OtherIpxe));
+        assert_eq!(arm(), (Some("shimaa64.efi"), false));
+        std::fs::write(folder.path().join("snponly-arm64.efi"), b"iPXE").unwrap();
+        assert_eq!(arm(), (Some("snponly-arm64.efi"), true));
     }
 
     #[test]

@@ -10,9 +10,20 @@ use crate::process::succeed;
 
 /// Makes a root of these packages.
 pub(super) fn make(folder: &Path, variant: &str, packages: &[&str]) -> Result<()> {
+    make_for("amd64", folder, variant, packages)
+}
+
+/// The same for another processor, as Debian calls it.
+pub(super) fn make_for(
+    architecture: &str,
+    folder: &Path,
+    variant: &str,
+    packages: &[&str],
+) -> Result<()> {
     succeed(
         Command::new(tool("mmdebstrap")?)
             .arg(format!("--variant={variant}"))
+            .arg(format!("--architectures={architecture}"))
             .arg(format!("--include={}", packages.join(",")))
             .arg(release()?)
             .arg(folder)

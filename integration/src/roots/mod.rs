@@ -97,6 +97,25 @@ pub fn small() -> Result<Root> {
 
 const SMALL: &[&str] = &["busybox-static", "linux-image-cloud-amd64"];
 
+/// The small root for 64-bit ARM machines, with the loaders that their firmware lets start.
+pub fn small_arm64() -> Result<Root> {
+    let folder = made(&format!("{}-arm64", small::versioned_name()), |folder| {
+        debian::make_for("arm64", folder, "extract", SMALL_ARM64)?;
+        small::finish(folder)
+    })?;
+    Ok(Root {
+        name: "small-arm64",
+        folder,
+    })
+}
+
+const SMALL_ARM64: &[&str] = &[
+    "busybox-static",
+    "linux-image-cloud-arm64",
+    "shim-signed",
+    "grub-efi-arm64-signed",
+];
+
 /// The root called `name`: prepared by somebody, made before, or made now and renamed into place.
 fn made(name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     if let Some(folder) = prepared(name) {

@@ -198,7 +198,8 @@ pub fn built_image(root: &Root) -> Result<PathBuf> {
 /// Builds the image of this root if it, or one of the programs, has changed since the last time.
 /// `run` runs the command. Returns the folder that holds the image's folder.
 pub fn build_image(root: &Root, run: impl FnOnce(&mut Command) -> Result<()>) -> Result<PathBuf> {
-    let programs = [place::built("netbootd")?, place::built("init")?];
+    let mut programs = vec![place::built("netbootd")?, place::built("init")?];
+    programs.extend(place::built("init-aarch64"));
     let images = place::lab().join("images");
     fs::create_dir_all(&images)?;
     let lock = fs::File::create(images.join(format!("{}.lock", root.name)))?;

@@ -40,6 +40,9 @@ fn join(places: &[PathBuf]) -> String {
     places.join(", ")
 }
 
+/// What the program for a processor that is not the server's own is called beside that one.
+const FOREIGN: [(u16, &str); 2] = [(X86_64, "x86_64"), (AARCH64, "aarch64")];
+
 /// Where `init` is: `explicit` if given, else beside the running program `exe` (as `init` or
 /// `netbootd-init`), else `/usr/lib/netbootd/init`.
 pub fn find_init(explicit: Option<&Path>, exe: Option<&Path>) -> Result<PathBuf, InitError> {
@@ -56,39 +59,66 @@ pub fn find_init(explicit: Option<&Path>, exe: Option<&Path>) -> Result<PathBuf,
     found.ok_or(InitError::Missing(places))
 }
 
-/// Reads the program and checks that a client with this kernel can run it with nothing else.
+/// Reads the program and checks that a client with this kernel can run it with nothing else. Where `path` is for
+/// another processor than the kernel, the one beside it is taken: `init-aarch64` beside `init`.
 pub(super) fn read(path: &Path, kernel: Format) -> Result<Vec<u8>, InitError> {
-    let program = std::fs::read(path).map_err(|error| InitError::Read {
-        path: path.to_owned(),
-        error,
-    })?;
+    let read = |path: &Path| {
+        std::fs::read(path).map_err(|error| InitError::Read {
+            path: path.to_owned(),
+            error,
+        })
+    };
+    let program = read(path)?;
+    let machine = half(&program, MACHINE);
+    let (path, program) = match beside(path, kernel).filter(|_| !kernel_runs(kernel, machine)) {
+        Some(other) if other.is_file() => (other.clone(), read(&other)?),
+        Some(other) => return Err(InitError::Missing(vec![other])),
+        None => (path.to_owned(), program),
+    };
     match fault(&program, kernel) {
         None => Ok(program),
-        Some(why) => Err(InitError::Unfit {
-            path: path.to_owned(),
-            why,
-        }),
+        Some(why) => Err(InitError::Unfit { path, why }),
     }
+}
+
+/// What the program for the processor of this kernel is called, if only one processor can run it.
+fn beside(path: &Path, kernel: Format) -> Option<PathBuf> {
+    let mut kinds = FOREIGN
+        .into_iter()
+        .filter(|(machine, _)| kernel_runs(kernel, Some(*machine)));
+    let (_, name) = kinds.next().filter(|_| kinds.next().is_none())?;
+    let mut file = path.file_name()?.to_owned();
+    file.push(format!("-{name}"));
+    Some(path.with_file_name(file))
 }
 
 const X86_64: u16 = 62;
 const AARCH64: u16 = 183;
 const PT_INTERP: u32 = 3;
 
+/// Where a program says which processor it is for (ELF, `e_machine`).
+const MACHINE: usize = 0x12;
+
+fn half(program: &[u8], at: usize) -> Option<u16> {
+    let bytes = program.get(at..at + 2)?;
+    Some(u16::from_le_bytes([bytes[0], bytes[1]]))
+}
+
+/// Whether a kernel in this format runs programs for this processor.
+fn kernel_runs(kernel: Format, machine: Option<u16>) -> bool {
+    match kernel {
+        Format::BzImage => machine == Some(X86_64),
+        Format::Arm64Image | Format::Gzip => machine == Some(AARCH64),
+        Format::EfiZboot => matches!(machine, Some(X86_64 | AARCH64)),
+    }
+}
+
 fn fault(program: &[u8], kernel: Format) -> Option<&'static str> {
-    let half = |at: usize| {
-        let bytes = program.get(at..at + 2)?;
-        Some(u16::from_le_bytes([bytes[0], bytes[1]]))
-    };
+    let half = |at: usize| half(program, at);
     if !program.starts_with(b"\x7fELF\x02\x01") {
         return Some("it is not a 64-bit program for Linux");
     }
-    let right = match (kernel, half(0x12)) {
-        (Format::BzImage, machine) => machine == Some(X86_64),
-        (Format::Arm64Image | Format::Gzip, machine) => machine == Some(AARCH64),
-        (Format::EfiZboot, machine) => matches!(machine, Some(X86_64 | AARCH64)),
-    };
-    if !right {
+    if !kernel_runs(kernel, half(MACHINE)) {
         return Some("it is for another processor than the kernel");
     }
     // Program headers: offset at 0x20, size of each at 0x36, count at 0x38; the type comes first.
@@ -166,5 +196,22 @@ mod tests {
         let found = find_init(None, Some(&exe)).unwrap();
         assert_eq!(found, folder.path().join("init"));
         assert!(find_init(Some(Path::new("/nowhere/init")), Some(&exe)).is_err());
+    }
+
+    #[test]
+    fn a_kernel_for_another_processor_gets_the_program_beside() {
+        let folder = tempfile::tempdir().unwrap();
+        let (init, other) = (
+            folder.path().join("init"),
+            folder.path().join("init-aarch64"),
+        );
+        std::fs::write(&init, static_program()).unwrap();
+        let missing = read(&init, Format::Arm64Image).unwrap_err().to_string();
+        assert!(missing.contains(other.to_str().unwrap()), "{missing}");
+        let mut program = static_program();
+        program[MACHINE] = AARCH64 as u8;
+        std::fs::write(&other, &program).unwrap();
+        assert_eq!(read(&init, Format::Arm64Image).unwrap(), program);
+        assert_eq!(read(&init, Format::BzImage).unwrap(), static_program());
     }
 }
