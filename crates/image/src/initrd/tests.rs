@@ -200,7 +200,7 @@ fn drivers_for(card: &str) -> Option<Vec<String>> {
         let mut found = Vec::new();
         for part in index.parts.values() {
             let inside = |range: &std::ops::Range<u64>| range.contains(&part.offset);
-            if ranges.iter().any(inside) {
+            if part.bytes > 0 && ranges.iter().any(inside) {
                 let range = part.offset as usize..(part.offset + part.bytes) as usize;
                 found.extend(names(&unpack(&packed[range])));
             }
