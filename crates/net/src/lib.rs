@@ -16,5 +16,4 @@ pub use interface::{Interface, interfaces};
 pub use neighbour::neighbour;
 pub use port::{Holder, Protocol, holder};
 pub use router::router_socket;
-pub use sys::set_segment_size;
-pub use udp::{bind_device_udp, bind_tcp, bind_udp, send_segments};
+pub use udp::{Segments, bind_device_udp, bind_tcp, bind_udp};

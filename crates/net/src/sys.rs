@@ -97,8 +97,8 @@ pub(crate) fn list_interfaces() -> io::Result<Vec<Listed>> {
 }
 
 /// Makes the kernel cut what is sent on `socket` into datagrams of `size` bytes (UDP segmentation
-/// offload, udp(7) `UDP_SEGMENT`). One system call then carries a whole TFTP window.
-pub fn set_segment_size(socket: &UdpSocket, size: u16) -> io::Result<()> {
+/// offload, udp(7) `UDP_SEGMENT`). One system call then carries a whole TFTP window. 0: not any more.
+pub(crate) fn set_segment_size(socket: &UdpSocket, size: u16) -> io::Result<()> {
     let size = libc::c_int::from(size);
     // SAFETY: the option takes an int, which outlives the call.
     let result = unsafe {
@@ -114,5 +114,58 @@ pub fn set_segment_size(socket: &UdpSocket, size: u16) -> io::Result<()> {
         Ok(())
     } else {
         Err(io::Error::last_os_error())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::Segments;
+
+    /// What comes out at the other end when 2 500 bytes are sent as datagrams of 1000.
+    fn received(prepare: impl FnOnce(&UdpSocket)) -> Vec<Vec<u8>> {
+        let [from, to] = [(); 2].map(|()| UdpSocket::bind("127.0.0.1:0").unwrap());
+        to.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        from.connect(to.local_addr().unwrap()).unwrap();
+        prepare(&from);
+        let bytes: Vec<u8> = (0..2500_u32).map(|number| number as u8).collect();
+        Segments::new(from, 1000).send(&bytes).unwrap();
+        let receive = |_| {
+            let mut buffer = [0; 4096];
+            let length = to.recv(&mut buffer).unwrap();
+            buffer[..length].to_vec()
+        };
+        let datagrams: Vec<_> = (0..3).map(receive).collect();
+        assert_eq!(datagrams.concat(), bytes);
+        datagrams
+    }
+
+    #[test]
+    fn one_call_sends_many_datagrams_and_many_calls_where_the_kernel_refuses() {
+        let offloaded = received(|_| {});
+        let refused = received(|socket| {
+            let (yes, size) = (1 as libc::c_int, size_of::<libc::c_int>());
+            let (level, option) = (libc::SOL_SOCKET, libc::SO_NO_CHECK);
+            let value = std::ptr::from_ref(&yes).cast();
+            // SAFETY: the option takes an int, which outlives the call. Without checksums the kernel
+            // refuses to cut (EINVAL).
+            let set = unsafe {
+                libc::setsockopt(
+                    socket.as_raw_fd(),
+                    level,
+                    option,
+                    value,
+                    size as libc::socklen_t,
+                )
+            };
+            assert_eq!(set, 0);
+        });
+        assert_eq!(offloaded, refused);
+        assert_eq!(
+            offloaded.iter().map(Vec::len).collect::<Vec<_>>(),
+            [1000, 1000, 500]
+        );
     }
 }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 use boot::{Authority, Facts, Plan, SiteKey, Timelines};
 use model::{BootChoice, ClientArch, Firmware, KnownBy, MacAddr, Stage};
+use quick_cache::sync::Cache;
 use tracing::{info, warn};
 
 use crate::export::{Access, ExportFs, Folder, HandleKey, Network};
@@ -22,6 +23,12 @@ use crate::running::Book;
 use crate::runs::Runs;
 use crate::services::nfs::Counters;
 use crate::tickets::TicketBook;
+
+/// How long it is remembered which client has an address: every request asks, and looks through all
+/// timelines, for a stranger through the kernel's neighbours too.
+const KNOWN: Duration = Duration::from_millis(250);
+/// Addresses of which it is remembered.
+const MAX_KNOWN: usize = 1024;
 
 /// The state of the running daemon. Services hold an `Arc` of it; each part has one owner that
 /// replaces it, and everybody else reads snapshots.
@@ -46,6 +53,8 @@ pub struct Daemon {
     pub waiting: ArcSwap<BTreeMap<String, NotYet>>,
     /// What happened to each client.
     timelines: Mutex<Timelines>,
+    /// Which client has an address, and when that was found.
+    known: Cache<Ipv4Addr, (Instant, Option<MacAddr>)>,
     /// Who runs what, on disk.
     book: Book,
     /// What single machines boot next, on disk.
@@ -91,6 +100,7 @@ impl Daemon {
             links: ArcSwap::default(),
             waiting: ArcSwap::default(),
             timelines: Mutex::new(timelines),
+            known: Cache::new(MAX_KNOWN),
             book,
             tickets,
             captures,
@@ -203,6 +213,16 @@ impl Daemon {
     /// Which client has this address: by what we leased or served to it, else by asking the kernel
     /// who answers there.
     pub fn client_at(&self, address: Ipv4Addr) -> Option<MacAddr> {
+        let known = self.known.get(&address);
+        if let Some((_, client)) = known.filter(|(found, _)| found.elapsed() < KNOWN) {
+            return client;
+        }
+        let client = self.find_client(address);
+        self.known.insert(address, (Instant::now(), client));
+        client
+    }
+
+    fn find_client(&self, address: Ipv4Addr) -> Option<MacAddr> {
         let known = self.timelines().by_address(address);
         known.or_else(|| {
             let client = net::neighbour(address)?;

@@ -11,7 +11,8 @@
 //! The contract: after [`Transfer::new`], [`Transfer::handle`] or [`Transfer::handle_timeout`], call
 //! [`Transfer::poll_transmit`] until it gives `None`, then wait until [`Transfer::poll_timeout`].
 
-use std::io;
+use std::array;
+use std::io::{self, IoSliceMut};
 use std::time::Duration;
 
 use crate::options::Agreed;
@@ -19,8 +20,9 @@ use crate::{Limits, Request};
 
 /// Where a file's bytes come from.
 pub trait FileSource {
-    /// Fills `buffer` from `offset` on; fewer bytes than asked for only at the end of the file.
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize>;
+    /// Fills `buffers`, one behind the other, from `offset` on; fewer bytes than they hold only at the
+    /// end of the file. Each is the place of one block, so that a window takes one system call.
+    fn read_at(&self, offset: u64, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize>;
 }
 
 /// How a transfer ended.
@@ -39,16 +41,20 @@ pub enum Outcome {
     ReadFailed(io::ErrorKind),
 }
 
-/// Datagrams to send: `buffer` holds as many datagrams of `segment` bytes as fit, the last may be
-/// shorter. One system call with UDP segmentation offload sends them all.
+/// Datagrams to send: the first `len` bytes of the buffer are datagrams of `segment` bytes, the last
+/// may be shorter. One system call with UDP segmentation offload sends them all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Transmit {
+    /// Bytes of all datagrams.
+    pub len: usize,
     /// Bytes of each datagram but the last.
     pub segment: usize,
 }
 
-/// The largest batch handed out at once, in datagrams: the kernel's limit for segmentation offload.
-const MAX_BATCH: u64 = 44;
+/// The largest batch handed out at once, in datagrams (`UDP_MAX_SEGMENTS`) and in bytes (an IPv4
+/// datagram): the kernel's limits for segmentation offload.
+const MAX_BATCH: usize = 64;
+const MAX_BATCH_BYTES: usize = 65_000;
 
 /// The state of one transfer.
 #[derive(Debug)]
@@ -188,56 +194,63 @@ impl Transfer {
         self.oack_due = self.oack.is_some();
     }
 
-    /// The next datagrams to send, written to `buffer`, which is cleared first.
+    /// The next datagrams to send, written to the front of `buffer`, which grows as far as they need.
     pub fn poll_transmit(
         &mut self,
         source: &dyn FileSource,
         buffer: &mut Vec<u8>,
     ) -> Option<Transmit> {
-        buffer.clear();
         if self.outcome.is_some() {
             return None;
         }
         if let Some(oack) = &self.oack {
-            if !std::mem::take(&mut self.oack_due) {
-                return None;
-            }
-            buffer.extend_from_slice(oack);
-            return Some(Transmit {
-                segment: buffer.len(),
-            });
+            let due = std::mem::take(&mut self.oack_due);
+            return due.then(|| whole(oack, buffer));
         }
         let block_size = usize::from(self.agreed.block_size);
         let end = (self.base + u64::from(self.agreed.window)).min(self.last_block() + 1);
         let segment = block_size + 4;
-        let batch = MAX_BATCH
-            .min((65_000 / segment).max(1) as u64)
-            .min(end.saturating_sub(self.next));
+        let most = MAX_BATCH.min((MAX_BATCH_BYTES / segment).max(1));
+        let batch = end.saturating_sub(self.next).min(most as u64) as usize;
         if batch == 0 {
             return None;
         }
-        for block in self.next..self.next + batch {
-            let start = buffer.len();
-            buffer.extend_from_slice(&[0, 3]);
-            buffer.extend_from_slice(&(block as u16).to_be_bytes());
-            let offset = (block - 1) * block_size as u64;
-            let wanted = (self.len - offset).min(block_size as u64) as usize;
-            buffer.resize(start + 4 + wanted, 0);
-            match source.read_at(offset, &mut buffer[start + 4..]) {
-                Ok(read) if read == wanted => {}
-                Ok(_) => return self.fail(io::ErrorKind::UnexpectedEof, buffer),
-                Err(error) => return self.fail(error.kind(), buffer),
-            }
+        let offset = (self.next - 1) * block_size as u64;
+        let wanted = (self.len - offset).min((batch * block_size) as u64) as usize;
+        let len = wanted + 4 * batch;
+        if buffer.len() < len {
+            buffer.resize(len, 0);
         }
-        self.next += batch;
-        Some(Transmit { segment })
+        let mut places: [_; MAX_BATCH] = array::from_fn(|_| IoSliceMut::new(&mut []));
+        let datagrams = buffer[..len].chunks_mut(segment).zip(&mut places);
+        for (block, (datagram, place)) in (self.next..).zip(datagrams) {
+            let (head, data) = datagram.split_at_mut(4);
+            let [high, low] = (block as u16).to_be_bytes();
+            head.copy_from_slice(&[0, 3, high, low]);
+            *place = IoSliceMut::new(data);
+        }
+        match source.read_at(offset, &mut places[..batch]) {
+            Ok(read) if read == wanted => {}
+            Ok(_) => return Some(self.fail(io::ErrorKind::UnexpectedEof, buffer)),
+            Err(error) => return Some(self.fail(error.kind(), buffer)),
+        }
+        self.next += batch as u64;
+        Some(Transmit { len, segment })
     }
 
-    fn fail(&mut self, kind: io::ErrorKind, buffer: &mut Vec<u8>) -> Option<Transmit> {
+    fn fail(&mut self, kind: io::ErrorKind, buffer: &mut Vec<u8>) -> Transmit {
         self.outcome = Some(Outcome::ReadFailed(kind));
-        *buffer = crate::error_packet(crate::ErrorCode::Undefined, "the file cannot be read");
-        Some(Transmit {
-            segment: buffer.len(),
-        })
+        let error = crate::error_packet(crate::ErrorCode::Undefined, "the file cannot be read");
+        whole(&error, buffer)
+    }
+}
+
+/// One datagram.
+fn whole(packet: &[u8], buffer: &mut Vec<u8>) -> Transmit {
+    buffer.clear();
+    buffer.extend_from_slice(packet);
+    Transmit {
+        len: packet.len(),
+        segment: packet.len(),
     }
 }

@@ -1,6 +1,6 @@
 //! Whole transfers in virtual time, over a link that loses what the test says.
 
-use std::io;
+use std::io::{self, IoSliceMut, Read};
 use std::time::Duration;
 
 use tftp::{FileSource, Limits, Outcome, Request, Transfer};
@@ -8,11 +8,8 @@ use tftp::{FileSource, Limits, Outcome, Request, Transfer};
 struct Bytes(Vec<u8>);
 
 impl FileSource for Bytes {
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-        let rest = &self.0[offset as usize..];
-        let count = rest.len().min(buffer.len());
-        buffer[..count].copy_from_slice(&rest[..count]);
-        Ok(count)
+    fn read_at(&self, offset: u64, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        (&self.0[offset as usize..]).read_vectored(buffers)
     }
 }
 
@@ -49,7 +46,11 @@ impl Link {
     fn transmit(&mut self) -> Vec<Vec<u8>> {
         let (mut datagrams, mut buffer) = (Vec::new(), Vec::new());
         while let Some(transmit) = self.transfer.poll_transmit(&self.file, &mut buffer) {
-            datagrams.extend(buffer.chunks(transmit.segment).map(<[u8]>::to_vec));
+            datagrams.extend(
+                buffer[..transmit.len]
+                    .chunks(transmit.segment)
+                    .map(<[u8]>::to_vec),
+            );
         }
         self.sent += datagrams.len();
         datagrams

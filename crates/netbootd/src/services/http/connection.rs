@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddrV4;
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
@@ -23,6 +24,9 @@ const STALL_TIME: Duration = Duration::from_secs(60);
 const MAX_BODY: u64 = model::Report::MAX_LEN as u64;
 /// Most bytes handed to one `sendfile`, so that other connections get their turn.
 const CHUNK: u64 = 1 << 20;
+
+/// A body of a file up to this length leaves with its head, as one packet or few.
+const SHORT: u64 = 16 << 10;
 
 /// Answers requests. Asked once for each, with the body of the request; told when an answer went
 /// out whole.
@@ -159,6 +163,14 @@ impl Connection {
             _ if head_only => self.write(&head).await,
             Body::Bytes(bytes) => {
                 head.extend_from_slice(bytes);
+                self.write(&head).await
+            }
+            Body::Files { parts, .. } if answer.body.len() <= SHORT => {
+                for part in parts {
+                    let start = head.len();
+                    head.resize(start + part.len as usize, 0);
+                    part.file.read_exact_at(&mut head[start..], part.start)?;
+                }
                 self.write(&head).await
             }
             Body::Files { parts, .. } => {

@@ -2,23 +2,25 @@
 //!
 //! The protocol is the `tftp` crate's; here are the sockets. Each transfer has a socket of its own at
 //! our served address (its port is the transfer's TID), connected to the client, so that the kernel
-//! drops what others send to it.
+//! drops what others send to it. A request is looked at by a task, which may wait for the disk; what
+//! follows, block by block, is one of a few threads' that have nothing else to do ([`driver`]).
+
+mod driver;
 
 use std::collections::HashMap;
-use std::io::{self, Read};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::os::unix::fs::FileExt;
+use std::io::{self, IoSliceMut, Read};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use model::{MacAddr, Stage};
 use tftp::{FileSource, Limits, Outcome, Request, Transfer, error_packet};
-use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tracing::{debug, info, warn};
 
 use crate::daemon::Daemon;
 use crate::grub::{self, Sent};
+use driver::{Driven, Drivers};
 
 /// Transfers of all clients at once.
 const MAX_TRANSFERS: usize = 512;
@@ -53,13 +55,13 @@ impl Content {
 }
 
 impl FileSource for Content {
-    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    fn read_at(&self, offset: u64, buffers: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         match &self.0 {
             Sent::Text(text) => {
                 let rest = usize::try_from(offset).ok().and_then(|at| text.get(at..));
-                rest.unwrap_or_default().read(buffer)
+                rest.unwrap_or_default().read_vectored(buffers)
             }
-            Sent::File(file) => file.read_at(buffer, offset),
+            Sent::File(file) => Ok(rustix::io::preadv(file, buffers, offset)?),
         }
     }
 }
@@ -67,14 +69,15 @@ impl FileSource for Content {
 /// Serves requests that arrive at `socket` (port 69 of `address`) until `shutdown` changes.
 pub async fn serve(
     daemon: Arc<Daemon>,
-    socket: std::net::UdpSocket,
+    socket: UdpSocket,
     mut shutdown: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let socket = UdpSocket::from_std(socket)?;
+    let socket = tokio::net::UdpSocket::from_std(socket)?;
     let SocketAddr::V4(local) = socket.local_addr()? else {
         return Ok(());
     };
     let transfers = Arc::new(Transfers::default());
+    let drivers = Arc::new(Drivers::start()?);
     let mut buffer = vec![0; 2048];
     loop {
         let received = tokio::select! {
@@ -101,14 +104,14 @@ pub async fn serve(
                     debug!(%client, "TFTP: too many transfers, request dropped");
                     continue;
                 };
-                let daemon = Arc::clone(&daemon);
+                let (daemon, drivers) = (Arc::clone(&daemon), Arc::clone(&drivers));
                 tokio::spawn(async move {
                     let peer = Peer {
                         daemon: &daemon,
                         mac,
                         client,
                     };
-                    let result = transfer(peer, *local.ip(), &request).await;
+                    let result = transfer(peer, *local.ip(), &request, &drivers).await;
                     if let Err(error) = result {
                         debug!(%client, path = request.path, %error, "TFTP: transfer");
                     }
@@ -142,7 +145,7 @@ impl Peer<'_> {
     }
 
     /// Ends a transfer that has not begun.
-    async fn refuse(
+    fn refuse(
         &self,
         socket: &UdpSocket,
         code: tftp::ErrorCode,
@@ -150,14 +153,19 @@ impl Peer<'_> {
     ) -> io::Result<()> {
         let packet = error_packet(code, why);
         self.is_sent(socket, &packet);
-        socket.send(&packet).await.map(drop)
+        socket.send(&packet).map(drop)
     }
 }
 
-async fn transfer(peer: Peer<'_>, local: Ipv4Addr, request: &Request) -> io::Result<()> {
+async fn transfer(
+    peer: Peer<'_>,
+    local: Ipv4Addr,
+    request: &Request,
+    drivers: &Drivers,
+) -> io::Result<()> {
     let Peer { daemon, client, .. } = peer;
-    let socket = UdpSocket::from_std(net::bind_udp(SocketAddrV4::new(local, 0))?)?;
-    socket.connect(client).await?;
+    let socket = net::bind_udp(SocketAddrV4::new(local, 0))?;
+    socket.connect(client)?;
     // GRUB's configuration reads the image and writes to the book of tickets: others' transfers go on meanwhile.
     let opened =
         tokio::task::block_in_place(|| Content::open(daemon, &request.path, *client.ip(), local));
@@ -165,19 +173,21 @@ async fn transfer(peer: Peer<'_>, local: Ipv4Addr, request: &Request) -> io::Res
         Ok(Some(file)) => file,
         Ok(None) => {
             debug!(%client, path = request.path, "TFTP: not found");
-            let code = tftp::ErrorCode::NotFound;
-            return peer.refuse(&socket, code, "file not found").await;
+            return peer.refuse(&socket, tftp::ErrorCode::NotFound, "file not found");
         }
         Err(error) => {
             warn!(path = request.path, %error, "TFTP: a loader cannot be read");
             let code = tftp::ErrorCode::Undefined;
-            return peer.refuse(&socket, code, "the file cannot be read").await;
+            return peer.refuse(&socket, code, "the file cannot be read");
         }
     };
     let len = file.len()?;
-    let started = Instant::now();
     let machine = Transfer::new(Duration::ZERO, request, len, &Limits::default());
-    let outcome = run(peer, machine, &file, socket, started).await?;
+    let mut driven = Driven::new(socket, machine, file);
+    if let Some(first) = driven.begin()? {
+        peer.is_sent(driven.socket(), &first);
+    }
+    let outcome = drivers.drive(driven).await?;
     let name = &request.path;
     match &outcome {
         Outcome::Done(bytes) => {
@@ -213,54 +223,6 @@ fn stage_of(name: &str) -> Stage {
         Some("initrd.img") => Stage::Initrd,
         _ => Stage::Loader,
     }
-}
-
-/// Drives the machine until the transfer ends.
-async fn run(
-    peer: Peer<'_>,
-    mut machine: Transfer,
-    file: &Content,
-    socket: UdpSocket,
-    started: Instant,
-) -> io::Result<Outcome> {
-    let mut packet = [0; 1024];
-    let mut batch = Vec::with_capacity(machine.block_size() + 4);
-    let segment = (machine.block_size() + 4) as u16;
-    let socket = socket.into_std()?;
-    let offload = net::set_segment_size(&socket, segment).is_ok();
-    let socket = UdpSocket::from_std(socket)?;
-    let mut first = true;
-    loop {
-        while let Some(transmit) = machine.poll_transmit(file, &mut batch) {
-            if std::mem::take(&mut first) {
-                peer.is_sent(&socket, &batch[..batch.len().min(transmit.segment)]);
-            }
-            if batch.len() <= transmit.segment || offload {
-                socket.send(&batch).await?;
-            } else {
-                for datagram in batch.chunks(transmit.segment) {
-                    socket.send(datagram).await?;
-                }
-            }
-        }
-        let Some(deadline) = machine.poll_timeout() else {
-            break;
-        };
-        tokio::select! {
-            received = socket.recv(&mut packet) => match received {
-                Ok(length) => machine.handle(started.elapsed(), &packet[..length]),
-                // The client's port is closed: it is gone (ICMP port unreachable).
-                Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    return Ok(Outcome::TimedOut(machine.acknowledged()));
-                }
-                Err(error) => return Err(error),
-            },
-            () = tokio::time::sleep_until((started + deadline).into()) => {
-                machine.handle_timeout(started.elapsed());
-            }
-        }
-    }
-    Ok(machine.outcome().cloned().unwrap_or(Outcome::TimedOut(0)))
 }
 
 /// Counts transfers, so that nobody can have more than a share.
