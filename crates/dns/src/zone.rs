@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use hickory_proto::rr::rdata::sshfp::{Algorithm, FingerprintType};
 use hickory_proto::rr::rdata::{A, NS, PTR, SOA, SSHFP};
@@ -12,18 +13,58 @@ use crate::{NEGATIVE_TTL, TTL};
 /// Label of the server itself in the domain: the name server of its zones.
 const SERVER: &str = "netbootd";
 
+/// A name as it is looked for: its labels in lower case, each behind its length (RFC 1035 section 3.1).
+type Key = Arc<[u8]>;
+
+fn key(name: &Name) -> Vec<u8> {
+    let mut key = Vec::with_capacity(64);
+    for label in name.iter() {
+        key.push(label.len() as u8);
+        key.extend(label.iter().map(u8::to_ascii_lowercase));
+    }
+    key
+}
+
+/// The name of a key.
+fn name(key: &[u8]) -> Option<Name> {
+    let mut rest = key;
+    let labels = std::iter::from_fn(|| {
+        let (length, tail) = rest.split_first()?;
+        let (label, tail) = tail.split_at_checked(usize::from(*length))?;
+        rest = tail;
+        Some(label)
+    });
+    Name::from_labels(labels).ok()
+}
+
+/// The addresses of a name: one, for nearly all.
+#[derive(Clone, Debug)]
+enum Addresses {
+    One(Ipv4Addr),
+    Some(Box<[Ipv4Addr]>),
+}
+
+impl Addresses {
+    fn as_slice(&self) -> &[Ipv4Addr] {
+        match self {
+            Self::One(address) => std::slice::from_ref(address),
+            Self::Some(addresses) => addresses,
+        }
+    }
+}
+
 /// Names and addresses, found by hash in both directions. Names compare without regard to case
-/// (RFC 4343), and are given out in lower case.
+/// (RFC 4343), and are given out in lower case. Ten thousand are held in 1.5 MB.
 #[derive(Clone, Debug)]
 pub struct Zone {
     domain: Name,
     server: Name,
     mailbox: Name,
     /// Names that exist. Those without an address are there because a longer name is (RFC 8020).
-    addresses: HashMap<Name, Vec<Ipv4Addr>>,
-    names: HashMap<Ipv4Addr, Name>,
+    addresses: HashMap<Key, Addresses>,
+    names: HashMap<Ipv4Addr, Key>,
     /// SHA-256 of the ssh host keys of names.
-    host_keys: HashMap<Name, [u8; 32]>,
+    host_keys: HashMap<Key, [u8; 32]>,
 }
 
 impl Zone {
@@ -47,7 +88,7 @@ impl Zone {
         let mut zone = Self {
             server: below(SERVER),
             mailbox: below("hostmaster"),
-            addresses: HashMap::from([(domain.clone(), Vec::new())]),
+            addresses: HashMap::from([(key(&domain).into(), Addresses::Some([].into()))]),
             names: HashMap::new(),
             host_keys: HashMap::new(),
             domain,
@@ -60,7 +101,7 @@ impl Zone {
                 zone.domain.prepend_label(name.trim_end_matches('.')).ok()
             };
             if let Some(name) = whole.filter(|name| !name.is_root()) {
-                zone.insert(name.to_lowercase(), address);
+                zone.insert(&name, address);
             }
         }
         zone
@@ -74,29 +115,41 @@ impl Zone {
     ) -> Self {
         for (label, address, sha256) in keys {
             let name = self.domain.prepend_label(label.as_ref()).ok();
-            let name = name.map(|name| name.to_lowercase()).filter(|name| {
+            let name = name.filter(|name| {
                 let addresses = self.addresses(name);
                 addresses.is_some_and(|addresses| addresses.contains(&address))
             });
             if let Some(name) = name {
-                self.host_keys.insert(name, sha256);
+                self.host_keys.insert(key(&name).into(), sha256);
             }
         }
         self
     }
 
-    fn insert(&mut self, name: Name, address: Ipv4Addr) {
+    fn insert(&mut self, name: &Name, address: Ipv4Addr) {
         // Names between this one and the domain exist too.
         let mut parent = name.base_name();
         while self.domain.zone_of(&parent) && !parent.is_root() {
-            self.addresses.entry(parent.clone()).or_default();
+            let none = || Addresses::Some([].into());
+            self.addresses
+                .entry(key(&parent).into())
+                .or_insert_with(none);
             parent = parent.base_name();
         }
-        self.names.entry(address).or_insert_with(|| name.clone());
-        let addresses = self.addresses.entry(name).or_default();
-        if !addresses.contains(&address) {
-            addresses.push(address);
-        }
+        let whole = key(name);
+        let known = match self.addresses.get_key_value(whole.as_slice()) {
+            Some((known, _)) => Arc::clone(known),
+            None => whole.into(),
+        };
+        self.names
+            .entry(address)
+            .or_insert_with(|| Arc::clone(&known));
+        let new = match self.addresses.get(&known).map(Addresses::as_slice) {
+            None | Some([]) => Addresses::One(address),
+            Some(some) if some.contains(&address) => return,
+            Some(some) => Addresses::Some(some.iter().copied().chain([address]).collect()),
+        };
+        self.addresses.insert(known, new);
     }
 
     /// The clients' domain.
@@ -108,7 +161,7 @@ impl Zone {
     pub fn len(&self) -> usize {
         self.addresses
             .values()
-            .filter(|addresses| !addresses.is_empty())
+            .filter(|addresses| !addresses.as_slice().is_empty())
             .count()
     }
 
@@ -120,12 +173,13 @@ impl Zone {
     /// The addresses of a name; `None` if there is no such name, none of them if it only stands above
     /// others.
     pub fn addresses(&self, name: &Name) -> Option<&[Ipv4Addr]> {
-        self.addresses.get(name).map(Vec::as_slice)
+        let found = self.addresses.get(key(name).as_slice());
+        found.map(Addresses::as_slice)
     }
 
     /// The name that an address leads back to.
-    pub fn name(&self, address: Ipv4Addr) -> Option<&Name> {
-        self.names.get(&address)
+    pub fn name(&self, address: Ipv4Addr) -> Option<Name> {
+        name(self.names.get(&address)?)
     }
 
     pub(crate) fn address_records(&self, owner: &Name, addresses: &[Ipv4Addr]) -> Vec<Record> {
@@ -141,11 +195,15 @@ impl Zone {
             let print = SSHFP::new(Algorithm::Ed25519, FingerprintType::SHA256, sha256.to_vec());
             Record::from_rdata(owner.clone(), TTL, RData::SSHFP(print))
         };
-        self.host_keys.get(known).map(record).into_iter().collect()
+        self.host_keys
+            .get(key(known).as_slice())
+            .map(record)
+            .into_iter()
+            .collect()
     }
 
-    pub(crate) fn pointer(&self, owner: &Name, name: &Name) -> Record {
-        Record::from_rdata(owner.clone(), TTL, RData::PTR(PTR(name.clone())))
+    pub(crate) fn pointer(&self, owner: &Name, name: Name) -> Record {
+        Record::from_rdata(owner.clone(), TTL, RData::PTR(PTR(name)))
     }
 
     pub(crate) fn name_server(&self, owner: &Name) -> Record {

@@ -5,6 +5,7 @@
 
 mod changes;
 mod interface;
+mod many;
 mod neighbour;
 mod port;
 mod router;
@@ -13,6 +14,7 @@ mod udp;
 
 pub use changes::changes;
 pub use interface::{Interface, interfaces};
+pub use many::{Received, send_many};
 pub use neighbour::neighbour;
 pub use port::{Holder, Protocol, holder};
 pub use router::router_socket;

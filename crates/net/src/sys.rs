@@ -6,10 +6,12 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, UdpSocket};
 use std::os::fd::AsRawFd;
 
 use model::MacAddr;
+
+use crate::many::MOST;
 
 /// One address of one interface, as the kernel lists them.
 pub(crate) enum Listed {
@@ -115,6 +117,86 @@ pub(crate) fn set_segment_size(socket: &UdpSocket, size: u16) -> io::Result<()> 
     } else {
         Err(io::Error::last_os_error())
     }
+}
+
+/// recvmmsg(2): waits for the first datagram as the socket does. Each datagram gets `size` bytes of
+/// `space`; `found` has the length and the source of each.
+pub(crate) fn receive_many(
+    socket: &UdpSocket,
+    space: &mut [u8],
+    size: usize,
+    found: &mut Vec<(usize, SocketAddrV4)>,
+) -> io::Result<()> {
+    found.clear();
+    let (mut names, mut parts, mut headers) = blank();
+    let mut count = 0;
+    for (number, space) in space.chunks_exact_mut(size).take(MOST).enumerate() {
+        parts[number].iov_base = space.as_mut_ptr().cast();
+        parts[number].iov_len = space.len();
+        address(&mut headers[number], &mut names[number], &mut parts[number]);
+        count += 1;
+    }
+    // SAFETY: the first `count` headers point to a name and a part each, which point to a piece of
+    // `space` that nothing else points to; all outlive the call.
+    let received = unsafe {
+        libc::recvmmsg(
+            socket.as_raw_fd(),
+            headers.as_mut_ptr(),
+            count,
+            libc::MSG_WAITFORONE,
+            std::ptr::null_mut(),
+        )
+    };
+    let received = usize::try_from(received).map_err(|_| io::Error::last_os_error())?;
+    for (header, name) in headers.iter().zip(&names).take(received) {
+        let from = SocketAddrV4::new(
+            Ipv4Addr::from(u32::from_be(name.sin_addr.s_addr)),
+            u16::from_be(name.sin_port),
+        );
+        found.push(((header.msg_len as usize).min(size), from));
+    }
+    Ok(())
+}
+
+/// sendmmsg(2): how many of the datagrams were sent, from the first on; an error is about the first.
+pub(crate) fn send_many(
+    socket: &UdpSocket,
+    datagrams: &[(Vec<u8>, SocketAddrV4)],
+) -> io::Result<usize> {
+    let (mut names, mut parts, mut headers) = blank();
+    let mut count = 0;
+    for (number, (bytes, to)) in datagrams.iter().take(MOST).enumerate() {
+        names[number].sin_family = libc::AF_INET as libc::sa_family_t;
+        names[number].sin_addr.s_addr = u32::from(*to.ip()).to_be();
+        names[number].sin_port = to.port().to_be();
+        parts[number].iov_base = bytes.as_ptr().cast_mut().cast();
+        parts[number].iov_len = bytes.len();
+        address(&mut headers[number], &mut names[number], &mut parts[number]);
+        count += 1;
+    }
+    // SAFETY: the first `count` headers point to a name and a part each, which points to bytes that the
+    // kernel only reads; all outlive the call.
+    let sent = unsafe { libc::sendmmsg(socket.as_raw_fd(), headers.as_mut_ptr(), count, 0) };
+    usize::try_from(sent).map_err(|_| io::Error::last_os_error())
+}
+
+type Blank = (
+    [libc::sockaddr_in; MOST],
+    [libc::iovec; MOST],
+    [libc::mmsghdr; MOST],
+);
+
+fn blank() -> Blank {
+    // SAFETY: these are structures of numbers and pointers, of which zero is a value.
+    unsafe { std::mem::zeroed() }
+}
+
+/// Makes a header for one datagram.
+fn address(header: &mut libc::mmsghdr, name: &mut libc::sockaddr_in, part: &mut libc::iovec) {
+    header.msg_hdr.msg_name = std::ptr::from_mut(name).cast();
+    header.msg_hdr.msg_namelen = size_of::<libc::sockaddr_in>() as libc::socklen_t;
+    header.msg_hdr.msg_iov = part;
+    header.msg_hdr.msg_iovlen = 1;
 }
 
 #[cfg(test)]

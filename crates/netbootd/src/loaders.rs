@@ -1,12 +1,14 @@
 //! Where the firmware's first loader comes from: the operator's folders, then Debian's packages.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use boot::loader::{self, Chain, Loader};
 use model::{ClientArch, Way};
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
 
 /// The loaders that can be served.
 #[derive(Clone, Debug)]
@@ -93,7 +95,7 @@ impl Loaders {
 
     /// Opens a loader by the name that a client asked for. Only regular files beneath the operator's
     /// folders, and the files that Debian's packages bring, can be had.
-    pub fn open(&self, name: &str) -> io::Result<Option<File>> {
+    pub fn open(&self, name: &str) -> io::Result<Option<(File, Metadata)>> {
         let Some(name) = tftp::path::confined(name) else {
             return Ok(None);
         };
@@ -128,24 +130,31 @@ fn packaged(name: &str) -> Option<PathBuf> {
     loader::packaged_path(name).map(PathBuf::from)
 }
 
-/// Opens `name` beneath `folder` without following a link out of it. `None` if there is no such
-/// regular file: a FIFO or a device must not make anybody wait.
-fn open_beneath(folder: &Path, name: &str) -> io::Result<Option<File>> {
+/// Opens `name`, which is confined, beneath `folder` without following a link out of it. `None` if there
+/// is no such regular file: a FIFO or a device must not make anybody wait.
+fn open_beneath(folder: &Path, name: &str) -> io::Result<Option<(File, Metadata)>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let Ok(folder) = File::open(folder) else {
-        return Ok(None);
-    };
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    match openat2(&folder, name, flags, Mode::empty(), resolve) {
-        Ok(file) => regular(file.into()),
-        Err(rustix::io::Errno::MFILE | rustix::io::Errno::NFILE) => {
-            Err(io::Error::other("out of file descriptors"))
+    let open = |at, name: &Path, resolve| openat2(at, name, flags, Mode::empty(), resolve);
+    // Where no link is on the way it cannot lead anywhere else, and the folder need not be opened.
+    let opened = open(CWD, &folder.join(name), ResolveFlags::NO_SYMLINKS);
+    let opened = match opened {
+        Err(Errno::LOOP) => {
+            let Ok(folder) = File::open(folder) else {
+                return Ok(None);
+            };
+            let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+            open(folder.as_fd(), Path::new(name), resolve)
         }
+        opened => opened,
+    };
+    match opened {
+        Ok(file) => regular(file.into()),
+        Err(Errno::MFILE | Errno::NFILE) => Err(io::Error::other("out of file descriptors")),
         Err(_) => Ok(None),
     }
 }
 
-fn open_regular(path: &Path) -> io::Result<Option<File>> {
+fn open_regular(path: &Path) -> io::Result<Option<(File, Metadata)>> {
     match File::open(path) {
         Ok(file) => regular(file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -153,8 +162,9 @@ fn open_regular(path: &Path) -> io::Result<Option<File>> {
     }
 }
 
-fn regular(file: File) -> io::Result<Option<File>> {
-    Ok(file.metadata()?.is_file().then_some(file))
+fn regular(file: File) -> io::Result<Option<(File, Metadata)>> {
+    let metadata = file.metadata()?;
+    Ok(metadata.is_file().then_some((file, metadata)))
 }
 
 #[cfg(test)]
@@ -176,7 +186,7 @@ mod tests {
         std::os::unix::fs::symlink("my.efi", path.join("inside")).unwrap();
         std::os::unix::fs::symlink("/etc/passwd", path.join("outside")).unwrap();
         rustix::fs::mknodat(
-            rustix::fs::CWD,
+            CWD,
             path.join("fifo"),
             rustix::fs::FileType::Fifo,
             Mode::from_raw_mode(0o644),

@@ -1,6 +1,7 @@
 //! The names that DNS answers: kept in step with the leases.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -54,7 +55,7 @@ pub async fn follow(
     mut stopping: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let mut tick = tokio::time::interval(POLL);
-    let mut published = None;
+    let (mut published, state) = (None, RandomState::new());
     loop {
         tokio::select! {
             _ = tick.tick() => {}
@@ -81,12 +82,16 @@ pub async fn follow(
             (identity::hosts(&daemon, holder), names)
         });
         leases.sort_unstable();
-        let now = (own, hosts, leases);
+        // Of many names a second copy would be as long as the zone.
+        let now = (own, hosts, state.hash_one(&leases));
         if published.as_ref() != Some(&now) {
-            let (own, hosts, leases) = &now;
-            dns.publish(dns::zone(&daemon.config, own, hosts, leases.clone()));
+            let (own, hosts, _) = &now;
+            dns.publish(dns::zone(&daemon.config, own, hosts, leases));
             published = Some(now);
         }
-        tokio::time::sleep(PAUSE.max(start.elapsed() * SHARE)).await;
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE.max(start.elapsed() * SHARE)) => {}
+            _ = stopping.changed() => return Ok(()),
+        }
     }
 }

@@ -10,6 +10,7 @@ mod dns;
 mod ground;
 mod http;
 mod image;
+mod memory;
 mod nfs;
 mod rows;
 mod tftp;
@@ -27,6 +28,8 @@ pub(crate) enum Bench {
     Dhcp(dhcp::Arguments),
     /// Making root images: netbootd, mksquashfs and gensquashfs
     Image(image::Arguments),
+    /// What netbootd holds in memory with 10 000 leases and names, idle and under load
+    Memory(memory::Arguments),
     /// READs and metadata over NFS: netbootd, nfs-ganesha, and a server of the crate nfsserve
     Nfs(nfs::Arguments),
     /// Files over TFTP: netbootd, dnsmasq, and the server of the crate tftpd
@@ -46,6 +49,7 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         Bench::Boot(arguments) => boot::measure(arguments),
         Bench::Dhcp(arguments) => dhcp::measure(arguments),
         Bench::Image(arguments) => image::measure(arguments),
+        Bench::Memory(arguments) => memory::measure(arguments),
         Bench::Nfs(arguments) => nfs::measure(arguments),
         Bench::Tftp(arguments) => tftp::measure(arguments),
         Bench::Dns(arguments) => dns::measure(arguments),

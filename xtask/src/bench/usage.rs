@@ -30,11 +30,18 @@ pub(crate) fn forget_peak(pid: u32) -> Result<()> {
 
 /// The most memory that a process has held, in MiB.
 pub(crate) fn peak_memory(pid: u32) -> Result<f64> {
+    memory(pid, "VmHWM:")
+}
+
+/// A figure of a process's memory (proc_pid_status(5)), in MiB.
+pub(crate) fn memory(pid: u32, field: &str) -> Result<f64> {
     let path = format!("/proc/{pid}/status");
     let status = fs::read_to_string(&path).with_context(|| format!("no {path}"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(field));
     let kib = line.and_then(|line| line.split_whitespace().next());
-    let kib: f64 = kib.context("a process without VmHWM")?.parse()?;
+    let kib: f64 = kib
+        .with_context(|| format!("a process without {field}"))?
+        .parse()?;
     Ok(kib / 1024.0)
 }
 

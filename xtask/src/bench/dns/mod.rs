@@ -24,8 +24,8 @@ use integration::{Lab, Process, succeed};
 
 use super::ground::Ground;
 use super::turns::{Brought, Service, Turns, Unit};
-use names::Names;
-use subject::Subject;
+pub(super) use names::Names;
+pub(super) use subject::{Subject, netbootd};
 
 /// What `cargo xtask bench dns` can be told.
 #[derive(clap::Args)]
@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
 /// Questions that wait for an answer at once.
 const OUTSTANDING: &str = "128";
 
-struct Dns;
+pub(super) struct Dns;
 
 /// Measures every case with every subject, and prints the rows.
 pub(crate) fn measure(arguments: &Arguments) -> Result<()> {

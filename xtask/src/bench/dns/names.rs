@@ -67,7 +67,7 @@ impl Names {
     }
 
     /// The questions of a case, as dnsperf reads them.
-    pub(super) fn questions(case: &str) -> Result<String> {
+    pub(crate) fn questions(case: &str) -> Result<String> {
         let mut chance = Chance::new(1);
         let mut text = String::new();
         for _ in 0..Self::MACHINES {

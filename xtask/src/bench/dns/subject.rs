@@ -14,7 +14,7 @@ use super::Names;
 
 /// Who answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Subject {
+pub(crate) enum Subject {
     /// Ours, with its defaults
     Netbootd,
     /// dnsmasq
@@ -27,16 +27,17 @@ impl Subject {
     /// Starts it, behind the one that it asks itself.
     pub(super) fn start(self, ground: &Ground) -> Result<Vec<Process>> {
         match self {
-            Self::Netbootd => Ok(vec![upstream(ground)?, netbootd(ground)?]),
+            Self::Netbootd => Ok(vec![upstream(ground)?, netbootd(ground, "")?]),
             Self::Dnsmasq => Ok(vec![upstream(ground)?, dnsmasq(ground)?]),
             Self::Knot => Ok(vec![knot(ground)?]),
         }
     }
 }
 
-/// netbootd with the leases of all machines.
-pub(super) fn netbootd(ground: &Ground) -> Result<Process> {
-    let process = ground.netbootd(&network(Names::MACHINES))?;
+/// netbootd with the leases of all machines and this much more of its configuration.
+pub(crate) fn netbootd(ground: &Ground, config: &str) -> Result<Process> {
+    let network = network(Names::MACHINES);
+    let process = ground.netbootd(&format!("{config}\n{network}"))?;
     ground.import_leases(&Names::leases())?;
     let last = format!("pc{}", Names::MACHINES - 1);
     until(Duration::from_secs(10), "the last lease", || {

@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
 
 /// Who sends files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Subject {
+pub(super) enum Subject {
     /// Ours, with its defaults
     Netbootd,
     /// nginx, one process, with sendfile
@@ -46,7 +46,7 @@ const LONG: usize = 60_000_000;
 /// Connections of `f1k`.
 const CONNECTIONS: &str = "16";
 
-struct Http;
+pub(super) struct Http;
 
 /// Measures every case with every subject, and prints the rows.
 pub(crate) fn measure(arguments: &Arguments) -> Result<()> {

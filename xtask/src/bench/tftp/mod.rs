@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
 
 /// Who sends files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Subject {
+pub(super) enum Subject {
     /// Ours, with its defaults
     Netbootd,
     /// dnsmasq
@@ -48,7 +48,7 @@ enum Subject {
 /// The version of the crate tftpd.
 const RS_TFTPD: &str = "1.0.0";
 
-struct Tftp;
+pub(super) struct Tftp;
 
 /// Measures every case with every subject, and prints the rows.
 pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
@@ -67,9 +67,7 @@ impl Service for Tftp {
     ];
 
     fn start(&self, subject: Subject, ground: &Ground) -> Result<Vec<Process>> {
-        let folder = ground.lab.folder().join("files");
-        fs::create_dir(&folder)?;
-        fs::write(folder.join(load::FILE), load::content())?;
+        let folder = files(ground)?;
         let server = match subject {
             Subject::Netbootd => {
                 ground.netbootd(&format!("[loaders]\nfolders = [{folder:?}]\n"))?
@@ -107,6 +105,14 @@ impl Service for Tftp {
         let (window, clients) = (window.parse()?, clients.parse()?);
         ground.load(|| load::fetch(window, clients, Duration::from_secs_f64(seconds)))
     }
+}
+
+/// A folder with the file.
+pub(super) fn files(ground: &Ground) -> Result<PathBuf> {
+    let folder = ground.lab.folder().join("files");
+    fs::create_dir(&folder)?;
+    fs::write(folder.join(load::FILE), load::content())?;
+    Ok(folder)
 }
 
 /// The crate's program, installed into our own target folder, once.

@@ -25,10 +25,11 @@ mod stream;
 
 use std::collections::HashSet;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
 use arc_swap::ArcSwap;
@@ -380,49 +381,62 @@ struct Datagrams {
 
 impl Datagrams {
     fn serve(&self) {
-        let mut buffer = [0; LONGEST_QUERY];
+        let mut queries = net::Received::new(LONGEST_QUERY);
+        let mut replies = Vec::new();
         while !self.stop.load(Ordering::Relaxed) {
-            match self.socket.recv_from(&mut buffer) {
-                // A query that brings the code down costs one query.
-                Ok((length, source)) => {
-                    let one = AssertUnwindSafe(|| self.datagram(&buffer[..length], source));
-                    if catch_unwind(one).is_err() {
-                        count(&self.dns.counters.discarded);
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            match queries.receive(&self.socket) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
                 // An ICMP error for an earlier reply; the next datagram is unharmed by it.
-                Err(error) => debug!(%error, "DNS: receive"),
+                Err(error) => {
+                    debug!(%error, "DNS: receive");
+                    continue;
+                }
             }
+            for (query, source) in queries.iter() {
+                // A query that brings the code down costs one query.
+                let one = AssertUnwindSafe(|| self.reply(query, source));
+                match catch_unwind(one) {
+                    Ok(reply) => replies.extend(reply.map(|reply| (reply, source))),
+                    Err(_) => count(&self.dns.counters.discarded),
+                }
+            }
+            // A reply that cannot be sent is lost like any datagram: the client asks again.
+            if let Err(error) = net::send_many(&self.socket, &replies) {
+                debug!(%error, "DNS: send");
+            }
+            replies.clear();
         }
     }
 
-    fn datagram(&self, query: &[u8], source: SocketAddr) {
-        match self.dns.decide(query, source, Transport::Udp) {
-            Decision::Reply(reply) => send(&self.socket, &reply, source),
-            Decision::Drop(_) => {}
-            Decision::Forward(forward) => match Arc::clone(&self.dns.in_flight).try_acquire_owned()
-            {
-                Ok(permit) => {
-                    let (dns, socket) = (Arc::clone(&self.dns), Arc::clone(&self.socket));
-                    self.runtime.spawn(async move {
-                        send(&socket, &dns.forward(&forward).await, source);
-                        drop(permit);
-                    });
-                }
-                Err(_) => {
-                    count(&self.dns.counters.failed);
-                    send(&self.socket, &forward.fail(), source);
-                }
-            },
+    /// What is said at once; what an upstream has to say is sent when it has come.
+    fn reply(&self, query: &[u8], source: SocketAddrV4) -> Option<Vec<u8>> {
+        let forward = match self.dns.decide(query, source.into(), Transport::Udp) {
+            Decision::Reply(reply) => return Some(reply),
+            Decision::Drop(_) => return None,
+            Decision::Forward(forward) => forward,
+        };
+        let Ok(permit) = Arc::clone(&self.dns.in_flight).try_acquire_owned() else {
+            count(&self.dns.counters.failed);
+            return Some(forward.fail());
+        };
+        let dns = Arc::clone(&self.dns);
+        let mut reply = Box::pin(async move { dns.forward(&forward).await });
+        // What is in the cache is there at once: no task for it, and no other thread.
+        let _runtime = self.runtime.enter();
+        let mut nobody = Context::from_waker(Waker::noop());
+        if let Poll::Ready(reply) = reply.as_mut().poll(&mut nobody) {
+            return Some(reply);
         }
-    }
-}
-
-/// A reply that cannot be sent is lost like any datagram: the client asks again.
-fn send(socket: &std::net::UdpSocket, reply: &[u8], to: SocketAddr) {
-    if let Err(error) = socket.send_to(reply, to) {
-        debug!(%to, %error, "DNS: send");
+        let socket = Arc::clone(&self.socket);
+        self.runtime.spawn(async move {
+            let reply = reply.await;
+            if let Err(error) = socket.send_to(&reply, source) {
+                debug!(%source, %error, "DNS: send");
+            }
+            drop(permit);
+        });
+        None
     }
 }
 

@@ -119,14 +119,13 @@ fn aside<T>(work: impl FnOnce() -> T) -> T {
 
 impl Routes<'_> {
     fn loader(&self, name: &str, request: &Request) -> Option<Answer> {
-        let file = match self.daemon.loaders.open(name) {
-            Ok(file) => file?,
+        let (file, metadata) = match self.daemon.loaders.open(name) {
+            Ok(opened) => opened?,
             Err(error) => {
                 warn!(name, %error, "a loader cannot be read");
                 return None;
             }
         };
-        let metadata = file.metadata().ok()?;
         let etag = format!(
             "\"{:x}-{:x}-{:x}\"",
             metadata.ino(),

@@ -99,11 +99,18 @@ impl Driven {
     }
 }
 
-type Ended = oneshot::Sender<io::Result<Outcome>>;
+/// A transfer, and who waits for its end.
+type Awaited = (Driven, oneshot::Sender<io::Result<Outcome>>);
+
+/// Where a thread takes transfers from, and what wakes it.
+struct Thread {
+    new: Sender<Awaited>,
+    bell: Arc<OwnedFd>,
+}
 
 /// The threads. They end when this is dropped, and with them what is on its way.
 pub(super) struct Drivers {
-    threads: Vec<(Sender<(Driven, Ended)>, Arc<OwnedFd>)>,
+    threads: Vec<Thread>,
     next: AtomicUsize,
 }
 
@@ -122,11 +129,11 @@ impl Drivers {
     /// Brings a transfer to its end.
     pub(super) async fn drive(&self, driven: Driven) -> io::Result<Outcome> {
         let number = self.next.fetch_add(1, Ordering::Relaxed) % self.threads.len();
-        let (thread, bell) = &self.threads[number];
+        let thread = &self.threads[number];
         let (ended, end) = oneshot::channel();
-        let sent = thread.send((driven, ended));
+        let sent = thread.new.send((driven, ended));
         sent.map_err(|_| io::Error::other("the thread for transfers has ended"))?;
-        ring(bell)?;
+        ring(&thread.bell)?;
         end.await
             .unwrap_or_else(|_| Err(io::Error::other("the transfer was given up")))
     }
@@ -134,8 +141,8 @@ impl Drivers {
 
 impl Drop for Drivers {
     fn drop(&mut self) {
-        for (thread, bell) in self.threads.drain(..) {
-            drop(thread);
+        for Thread { new, bell } in self.threads.drain(..) {
+            drop(new);
             // A bell that does not ring leaves a thread that waits, in a process that ends.
             let _ = ring(&bell);
         }
@@ -150,22 +157,22 @@ fn ring(bell: &OwnedFd) -> io::Result<()> {
 struct Driver {
     epoll: OwnedFd,
     bell: Arc<OwnedFd>,
-    new: Receiver<(Driven, Ended)>,
+    new: Receiver<Awaited>,
     /// A place for each transfer; its number is what its event is called.
-    transfers: Vec<Option<(Driven, Ended)>>,
+    transfers: Vec<Option<Awaited>>,
     buffer: Vec<u8>,
 }
 
 impl Driver {
-    fn start() -> io::Result<(Sender<(Driven, Ended)>, Arc<OwnedFd>)> {
+    fn start() -> io::Result<Thread> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
         epoll::add(&epoll, &bell, EventData::new_u64(NEW), EventFlags::IN)?;
-        let (sender, new) = channel();
+        let (sender, receiver) = channel();
         let driver = Self {
             epoll,
             bell: Arc::clone(&bell),
-            new,
+            new: receiver,
             transfers: Vec::new(),
             buffer: Vec::new(),
         };
@@ -175,7 +182,7 @@ impl Driver {
             }
         };
         std::thread::Builder::new().name("tftp".into()).spawn(run)?;
-        Ok((sender, bell))
+        Ok(Thread { new: sender, bell })
     }
 
     fn run(mut self) -> io::Result<()> {

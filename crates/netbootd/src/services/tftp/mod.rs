@@ -43,7 +43,7 @@ impl Content {
             return Ok(Some(Self(made)));
         }
         let loader = daemon.loaders.open(path)?;
-        Ok(loader.map(|file| Self(Sent::File(Arc::new(file)))))
+        Ok(loader.map(|(file, _)| Self(Sent::File(Arc::new(file)))))
     }
 
     fn len(&self) -> io::Result<u64> {
