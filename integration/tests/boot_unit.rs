@@ -3,10 +3,11 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use integration::place::{built, repository};
+use integration::place::{built, repository, tool};
 use integration::subject::netbootd::{command, configure};
 use integration::{Card, Firmware, Lab, Machine, Server, Setup, in_lab, roots, succeed};
 
@@ -24,8 +25,8 @@ const NETWORK: &str = "[Unit]\nBefore=netbootd.service\n[Service]\nType=oneshot\
 const VERDICT: &str = "[Unit]\nAfter=netbootd.service\n[Service]\nType=oneshot\n\
     ExecStart=/usr/local/sbin/verdict\n[Install]\nWantedBy=multi-user.target\n";
 
-/// What `systemd/README.md` says to install, as a layer over a Debian.
-fn installed(layer: &Path) -> Result<()> {
+/// What `systemd/README.md` says to install, as a layer over this Debian.
+fn installed(root: &Path, layer: &Path) -> Result<()> {
     let put = |path: &str, content: &[u8], mode: u32| -> Result<()> {
         let path = layer.join(path);
         fs::create_dir_all(path.parent().context("a file in no folder")?)?;
@@ -44,6 +45,19 @@ fn installed(layer: &Path) -> Result<()> {
         0o644,
     )?;
     put("opt/netbootd.toml", CONFIGURATION.as_bytes(), 0o644)?;
+    put("opt/nat.conf", &ours("netbootd.service.d/nat.conf")?, 0o644)?;
+    // The program of Debian's package nftables, with the libraries that the root does not have.
+    put("usr/sbin/nft", &fs::read(tool("nft")?)?, 0o755)?;
+    let needed = succeed(Command::new("ldd").arg(tool("nft")?))?.text;
+    for library in needed
+        .split_whitespace()
+        .filter(|word| word.starts_with("/lib/x86"))
+    {
+        let place = format!("usr{library}");
+        if !root.join(&place).exists() {
+            put(&place, &fs::read(library)?, 0o644)?;
+        }
+    }
     let script = include_bytes!("unit/verdict.sh");
     put("usr/local/sbin/verdict", script, 0o755)?;
     let wants = "etc/systemd/system/multi-user.target.wants";
@@ -70,7 +84,7 @@ fn the_unit_serves_with_least_privilege_in_a_debian() {
         };
         let mut server = Server::netbootd(lab, &setup)?;
         let layer = lab.folder().join("installed");
-        installed(&layer)?;
+        installed(&full.folder, &layer)?;
         let mut build = command(lab, &["image", "build", "--name", full.name])?;
         build.arg("--config").arg(configure(lab, &setup)?);
         let said = succeed(build.arg(&full.folder).arg(&layer))?;

@@ -86,6 +86,9 @@ pub(crate) const TEST: &[Package] = &[
     package("xz-utils", "/usr/bin/xz"),
     package("cpio", "/usr/bin/cpio"),
     package("nmap", "/usr/bin/nmap"),
+    package("nftables", "/usr/sbin/nft"),
+    package("iptables", "/usr/sbin/iptables-nft"),
+    package("iputils-ping", "/usr/bin/ping"),
     package("systemd", "/usr/bin/systemd-analyze"),
 ];
 

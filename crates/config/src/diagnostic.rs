@@ -74,7 +74,7 @@ codes! {
     UnsuitableDomain = 21,
     /// The name of a `subnets` table is not a network.
     BadNetwork = 22,
-    /// The name of an `interfaces` table cannot be that of a network card.
+    /// A name cannot be that of a network card.
     BadInterfaceName = 23,
     /// Two services want the same port.
     PortConflict = 24,
@@ -102,6 +102,8 @@ codes! {
     CircularInclude = 35,
     /// A DHCP option that does not exist, that netbootd sets by itself, or that cannot hold the value.
     BadOption = 36,
+    /// A network card cannot be the way out of another one's network.
+    BadUplink = 37,
     /// This machine has no such network card.
     InterfaceMissing = 101,
     /// The card does not have the address.
@@ -114,6 +116,8 @@ codes! {
     PortTaken = 105,
     /// A loader is nowhere to be found.
     LoaderMissing = 106,
+    /// What network address translation needs is missing: nft, or the right to use it.
+    NatImpossible = 107,
 }
 
 impl fmt::Display for Code {

@@ -106,7 +106,14 @@ const SITE: &[Key] = &[
         "interfaces.*.router",
         Text,
         Unset("\"192.168.67.1\""),
-        "Default router of the clients. Unset: none is given.",
+        "Default router of the clients. Unset: this server where `nat` is set, else none.",
+    ),
+    key(
+        "interfaces.*.nat",
+        Text,
+        Unset("\"enp3s0\""),
+        "The card behind which the rest of the world is: the clients of this network reach it with that card's address \
+         (masquerading by nft). Unset: nothing is translated. The unit needs its drop-in nat.conf.",
     ),
     key(
         "interfaces.*.dns",

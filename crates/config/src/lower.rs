@@ -150,6 +150,7 @@ fn interface(
     Interface {
         pool: pools(reader, claims, at, None, address),
         router: router(reader, claims, at, None),
+        nat: nat(reader, at, &name, mode),
         dns: bare(reader.many(&at.child("dns"), text::address)),
         lease_time: lease_time(reader, at),
         router_advertisements: reader
@@ -212,6 +213,20 @@ fn router(
     let router = reader.one(&path, text::address)?;
     claims.router(Spot::value(&path), router, network);
     Some(router)
+}
+
+fn nat(reader: &mut Reader<'_>, at: &KeyPath, name: &str, mode: Mode) -> Option<String> {
+    let path = at.child("nat");
+    let uplink = reader.one(&path, |uplink| text::uplink(uplink, name))?;
+    if mode == Mode::Off {
+        let why = "nothing is served on an interface that is off";
+        let fault = Fault::new(Code::NoEffect, "`nat` has no effect here", why);
+        let fault = fault
+            .warning()
+            .help("leave it out, or leave out mode = \"off\"");
+        reader.report(&Spot::key(&path), fault);
+    }
+    Some(uplink)
 }
 
 fn lease_time(reader: &mut Reader<'_>, at: &KeyPath) -> Duration {

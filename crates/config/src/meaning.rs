@@ -115,6 +115,8 @@ pub struct Interface {
     pub pool: Vec<(Ipv4Addr, Ipv4Addr)>,
     /// Default router of the clients.
     pub router: Option<Ipv4Addr>,
+    /// The card to the rest of the world, which the clients of this one reach by network address translation.
+    pub nat: Option<String>,
     /// DNS servers of the clients; empty: the daemon chooses.
     pub dns: Vec<Ipv4Addr>,
     /// How long a lease lasts, 2 minutes to 30 days.

@@ -12,7 +12,7 @@ mod router;
 mod sys;
 mod udp;
 
-pub use changes::changes;
+pub use changes::{changes, rule_changes};
 pub use interface::{Interface, interfaces};
 pub use many::{Received, send_many};
 pub use neighbour::neighbour;

@@ -195,10 +195,7 @@ fn answer(daemon: &Daemon, shared: &Shared, request: &Parts) -> Response<Full<By
     let body = match (&request.method, path) {
         (&Method::GET, "/status") => serde_json::to_vec(&daemon.timelines().status(unix_millis())),
         (&Method::GET, "/leases") => serde_json::to_vec(&leases(shared)),
-        (&Method::GET, "/alarms") => {
-            let alarms = shared.alarm().into_iter().chain(daemon.foreign.alarms());
-            serde_json::to_vec(&Vec::from_iter(alarms))
-        }
+        (&Method::GET, "/alarms") => serde_json::to_vec(&alarms(daemon, shared)),
         (&Method::GET, "/links") => serde_json::to_vec(&links(daemon)),
         (&Method::GET, "/waiting") => serde_json::to_vec(&waiting(daemon)),
         (&Method::GET, "/nfs") => serde_json::to_vec(&nfs(daemon)),
@@ -268,6 +265,14 @@ pub fn links(daemon: &Daemon) -> Vec<LinkStatus> {
         http: format!("http://{}:{}", served.link.address, served.http_port),
     };
     daemon.links.load().iter().map(status).collect()
+}
+
+/// What must not stay as it is.
+fn alarms(daemon: &Daemon, shared: &Shared) -> Vec<String> {
+    let nat = daemon.nat.load_full();
+    let nat = nat.map(|reason| String::clone(&reason));
+    let alarms = shared.alarm().into_iter();
+    alarms.chain(daemon.foreign.alarms()).chain(nat).collect()
 }
 
 /// The interfaces that are waited for, each with the reason in words.

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use boot::{Authority, Facts, Plan, SiteKey, Timelines};
 use model::{BootChoice, ClientArch, Firmware, KnownBy, MacAddr, Stage};
 use quick_cache::sync::Cache;
@@ -51,6 +51,8 @@ pub struct Daemon {
     pub links: ArcSwap<Vec<ServedLink>>,
     /// The interfaces that are waited for, and why.
     pub waiting: ArcSwap<BTreeMap<String, NotYet>>,
+    /// Why there is no network address translation where it is configured, if there is none.
+    pub nat: ArcSwapOption<String>,
     /// What happened to each client.
     timelines: Mutex<Timelines>,
     /// Which client has an address, and when that was found.
@@ -99,6 +101,7 @@ impl Daemon {
             authority,
             links: ArcSwap::default(),
             waiting: ArcSwap::default(),
+            nat: ArcSwapOption::empty(),
             timelines: Mutex::new(timelines),
             known: Cache::new(MAX_KNOWN),
             book,

@@ -86,8 +86,10 @@ pub async fn interface(
         let Ok(link) = resolved else {
             settle(&mut settled).await;
             tokio::select! {
-                changed = system.changed() => changed?,
+                // First: when all stop, nobody watches the interfaces either.
+                biased;
                 _ = stopping.changed() => return Ok(()),
+                changed = system.changed() => changed?,
             }
             continue;
         };
@@ -107,9 +109,10 @@ pub async fn interface(
                 let mut running = std::pin::pin!(serving.services.run());
                 let leaves = until_it_leaves(&context, &wanted, (&served, &dhcp), &mut system);
                 let left = tokio::select! {
+                    biased;
+                    _ = stopping.changed() => None,
                     ended = &mut running => return ended,
                     left = leaves => Some(left?),
-                    _ = stopping.changed() => None,
                 };
                 drop(stop);
                 let Some(why) = left else {
@@ -130,9 +133,10 @@ pub async fn interface(
                     "cannot be served: {error:#}; trying again in {seconds} seconds"
                 );
                 tokio::select! {
-                    () = tokio::time::sleep(AGAIN) => {}
-                    changed = system.changed() => changed?,
+                    biased;
                     _ = stopping.changed() => return Ok(()),
+                    changed = system.changed() => changed?,
+                    () = tokio::time::sleep(AGAIN) => {}
                 }
             }
         }

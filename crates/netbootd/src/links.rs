@@ -110,22 +110,27 @@ impl std::fmt::Display for NotYet {
     }
 }
 
+/// An interface of the system that is up.
+pub fn look_up<'a>(
+    name: &str,
+    system: &'a BTreeMap<String, net::Interface>,
+) -> Result<&'a net::Interface, NotYet> {
+    match system.get(name) {
+        Some(found) if found.up => Ok(found),
+        Some(_) => Err(NotYet::Down),
+        None => {
+            let names = system.keys().filter(|name| *name != "lo").cloned();
+            Err(NotYet::Absent(names.collect()))
+        }
+    }
+}
+
 /// Looks up a configured interface among those of the system.
 pub fn resolve(
     wanted: &Interface,
     system: &BTreeMap<String, net::Interface>,
 ) -> Result<Link, NotYet> {
-    let Some(found) = system.get(&wanted.name) else {
-        let names = system
-            .keys()
-            .filter(|name| *name != "lo")
-            .cloned()
-            .collect();
-        return Err(NotYet::Absent(names));
-    };
-    if !found.up {
-        return Err(NotYet::Down);
-    }
+    let found = look_up(&wanted.name, system)?;
     let chosen = match wanted.address {
         Some(address) => found
             .addresses

@@ -1,12 +1,11 @@
 //! Restarting clients: by a command of the operator's, or by their management controllers (Redfish).
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::Read;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
 use config::Power;
 use model::MacAddr;
@@ -16,12 +15,11 @@ use tracing::info;
 use crate::daemon::Daemon;
 use crate::find;
 use crate::orders::{MachineOrder, done, parse};
+use crate::program::run;
 use crate::services::dhcp::Shared;
 
 /// How long a command may take, and each request to a management controller.
 const LIMIT: Duration = Duration::from_secs(60);
-/// What is kept of what a command says, in bytes.
-const MAX_OUTPUT: u64 = 64 << 10;
 
 /// Restarts a machine; the answer's JSON, or why it could not be done.
 pub fn reboot(daemon: &Daemon, shared: &Shared, body: &[u8]) -> Result<Vec<u8>, String> {
@@ -97,72 +95,6 @@ fn filled(
         None if text.contains("{address}") => Err(format!("no address of {hostname} is known")),
         None => Ok(text),
     }
-}
-
-/// What came of a command.
-struct Ran {
-    good: bool,
-    ended: String,
-    output: String,
-}
-
-/// Runs a command with this input, bounded in time and in what is kept of its output.
-fn run(mut command: Command, input: &str, limit: Duration) -> Result<Ran, String> {
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| match error.kind() {
-            ErrorKind::PermissionDenied => format!(
-                "{error}. The unit lets the daemon run no other program: systemd/README.md says how to allow one"
-            ),
-            _ => error.to_string(),
-        })?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // Who does not read it ends with a reason of its own.
-        let _ = stdin.write_all(input.as_bytes());
-    }
-    let readers = [reader(child.stdout.take()), reader(child.stderr.take())];
-    let status = wait(&mut child, limit)?;
-    let [output, errors] = readers.map(|reader| reader.join().unwrap_or_default());
-    Ok(Ran {
-        good: status.success(),
-        ended: status.to_string(),
-        output: output + &errors,
-    })
-}
-
-fn wait(child: &mut Child, limit: Duration) -> Result<std::process::ExitStatus, String> {
-    let deadline = Instant::now() + limit;
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return Ok(status),
-            Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(20)),
-            Ok(None) => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(format!(
-                    "it was not done after {} s, and was ended",
-                    limit.as_secs()
-                ));
-            }
-            Err(error) => return Err(error.to_string()),
-        }
-    }
-}
-
-/// Takes in all that is said, so that nobody waits for us, and keeps the beginning.
-fn reader(from: Option<impl Read + Send + 'static>) -> thread::JoinHandle<String> {
-    thread::spawn(move || {
-        let Some(mut from) = from else {
-            return String::new();
-        };
-        let mut kept = Vec::new();
-        let _ = from.by_ref().take(MAX_OUTPUT).read_to_end(&mut kept);
-        let _ = std::io::copy(&mut from, &mut std::io::sink());
-        String::from_utf8_lossy(&kept).into_owned()
-    })
 }
 
 /// A management controller (DMTF DSP0266), asked by curl(1): TLS is not ours to do.
@@ -303,20 +235,6 @@ mod tests {
         assert_eq!(text, "pc7/02:00:00:00:00:07/10.0.0.7");
         assert!(filled("{address}", "pc7", PC, None).is_err());
         assert_eq!(filled("{name}", "pc7", PC, None).as_deref(), Ok("pc7"));
-    }
-
-    #[test]
-    fn a_command_that_does_not_end_is_ended_and_a_loud_one_is_cut() {
-        let started = Instant::now();
-        let mut sleep = Command::new("sleep");
-        sleep.arg("60");
-        let ended = run(sleep, "", Duration::from_millis(100));
-        assert!(ended.is_err_and(|reason| reason.contains("was ended")));
-        assert!(started.elapsed() < Duration::from_secs(30));
-        let mut loud = Command::new("head");
-        loud.args(["-c", "1000000", "/dev/zero"]);
-        let ran = run(loud, "", LIMIT).unwrap();
-        assert!(ran.good && ran.output.len() as u64 == MAX_OUTPUT);
     }
 
     #[test]

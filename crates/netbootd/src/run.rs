@@ -20,6 +20,7 @@ use crate::identity;
 use crate::images::{self, Images};
 use crate::leases::{from_disk, keep_those_of_running_clients, lease_clock};
 use crate::names;
+use crate::nat;
 use crate::serve_link::LinkContext;
 use crate::services::dhcp::Shared;
 use crate::services::dns::{self, Dns};
@@ -110,6 +111,13 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     let own = names::own_addresses(&system);
     let dns = Dns::new(&daemon.config.dns.upstreams, &own);
     let (publish, system) = watch::channel(system);
+    if daemon.config.interfaces.iter().any(nat::is_wanted) {
+        tasks.spawn(nat::keep(
+            Arc::clone(&daemon),
+            system.clone(),
+            stopping.clone(),
+        ));
+    }
     tasks.spawn(follow::watch(
         publish,
         changes,

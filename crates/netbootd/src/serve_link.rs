@@ -164,7 +164,8 @@ pub fn dhcp_link(
         } else {
             wanted.pool.clone()
         },
-        router: wanted.router,
+        // Who sends the clients' packets on is their router.
+        router: wanted.router.or(wanted.nat.as_ref().map(|_| link.address)),
         dns,
         domain: Some(config.dns.domain.clone()).filter(|domain| !domain.is_empty()),
         lease_time: wanted.lease_time,

@@ -38,6 +38,32 @@ sleep 25
 systemctl restart netbootd || fail "it does not start again"
 systemctl stop netbootd || fail "it does not stop"
 [ "$(systemctl show --property Result --value netbootd)" = success ] || fail "it stopped in disorder"
+
+# Network address translation: only with its drop-in, without which the check says what to do.
+ip link add up0 type dummy && ip address add 203.0.113.1/24 dev up0 && ip link set up0 up
+[ "$(cat /proc/sys/net/ipv4/ip_forward)" = 0 ] || fail "forwarding is on already"
+echo 'nat = "up0"' >>/etc/netbootd/netbootd.toml
+systemctl start netbootd || fail "it does not start without the drop-in"
+journalctl --unit netbootd --grep 'C107' || fail "the check does not say what is missing"
+journalctl --unit netbootd --grep 'NAT: clients do not reach the world' || fail "the daemon does not say it"
+netbootd status | grep 'ALARM: no network address translation' || fail "status does not say it"
+systemctl stop netbootd
+install -D -m 644 /opt/nat.conf /etc/systemd/system/netbootd.service.d/nat.conf
+systemctl daemon-reload
+systemctl start netbootd || fail "it does not start with the drop-in"
+for _ in $(seq 20); do
+	[ "$(cat /proc/sys/net/ipv4/ip_forward)" = 1 ] && break
+	sleep 1
+done
+nft list ruleset
+nft list table ip netbootd | grep -q 'ip saddr 192.168.99.0/24 oifname "up0" masquerade' || fail "no rules"
+pid=$(systemctl show --property MainPID --value netbootd)
+# CAP_NET_ADMIN more than before.
+[ "$(field CapEff "$pid")" = 0000000000003400 ] || fail "CapEff is $(field CapEff "$pid")"
+systemctl stop netbootd || fail "it does not stop"
+[ -z "$(nft list ruleset)" ] || fail "rules are left"
+[ "$(cat /proc/sys/net/ipv4/ip_forward)" = 0 ] || fail "forwarding is left on"
+
 if journalctl --unit netbootd --grep 'EPERM|Operation not permitted|Permission denied'; then
 	fail "it was refused something that it wanted"
 fi

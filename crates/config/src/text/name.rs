@@ -216,6 +216,35 @@ pub(crate) fn interface(text: &str) -> Result<String, Fault> {
     .help("write a name that `ip link` shows, like `[interfaces.enp1s0]`, instead"))
 }
 
+/// A network card that the network of another one, `inside`, reaches the world by.
+pub(crate) fn uplink(text: &str, inside: &str) -> Result<String, Fault> {
+    let name = interface(text).map_err(|fault| fault.help("write a name that `ip link` shows"))?;
+    if name == inside {
+        let (what, why) = (
+            format!("`{name}` cannot be its own way out"),
+            "clients are on this card; the rest of the world is behind another",
+        );
+        let fault = Fault::new(Code::BadUplink, what, why);
+        return Err(fault.help("write the card that `ip route` shows for the default route"));
+    }
+    // Firewall rules are written with both names.
+    if [&name, inside]
+        .iter()
+        .any(|name| name.contains(['"', '*', '\\']))
+    {
+        let (what, why) = (
+            format!(
+                "`{}` and `{}` cannot both be named in a firewall",
+                short(inside),
+                short(&name)
+            ),
+            "a `*` there means any name, and quotes and backslashes cannot be written",
+        );
+        return Err(Fault::new(Code::BadUplink, what, why).help("give the card another name"));
+    }
+    Ok(name)
+}
+
 /// Accounts that every system has already; an account of the configuration would replace them.
 const SYSTEM_ACCOUNTS: &[&str] = &[
     "root",

@@ -4,6 +4,7 @@
 //! at this moment (an interface that comes up later, a port that another process holds) is a
 //! warning: it may have changed by the time that the daemon starts.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::path::Path;
 
@@ -14,6 +15,7 @@ use net::Protocol;
 
 use crate::images::Images;
 use crate::links::{self, Link};
+use crate::nat;
 
 /// Prints the findings.
 pub fn run(loaded: &Loaded, file: Option<&Path>) -> anyhow::Result<()> {
@@ -67,6 +69,7 @@ pub fn run(loaded: &Loaded, file: Option<&Path>) -> anyhow::Result<()> {
     for warning in crate::people::check(loaded) {
         eprintln!("{warning}");
     }
+    nat(loaded, &system);
     loaders(loaded);
     images(loaded);
     exports(loaded);
@@ -172,6 +175,34 @@ fn interface(loaded: &Loaded, wanted: &Interface, link: &Link) {
     if config.nfs.portmap {
         let advice = "clients that netbootd boots do not need it; others can mount with port= and mountport=";
         port("portmap", Protocol::Tcp, link.address, 111, advice);
+    }
+}
+
+/// What stands against the networks that shall reach the world.
+fn nat(loaded: &Loaded, system: &BTreeMap<String, net::Interface>) {
+    let obstacle = nat::obstacle(&loaded.config);
+    for wanted in loaded
+        .config
+        .interfaces
+        .iter()
+        .filter(|wanted| nat::is_wanted(wanted))
+    {
+        let key = KeyPath::new(["interfaces", &wanted.name, "nat"]).to_string();
+        let warn = |code, what: String, why: &str, help| {
+            let warning = loaded.diagnostic(Severity::Warning, code, &key, what, why, help);
+            eprintln!("{warning}");
+        };
+        let name = &wanted.name;
+        let uplink = wanted.nat.as_deref().unwrap_or_default();
+        if let Err(reason) = links::look_up(uplink, system) {
+            let what = format!("the clients of {name} reach nobody by {uplink} now: {reason}");
+            let why = "netbootd starts all the same and waits for it";
+            warn(Code::InterfaceMissing, what, why, None);
+        }
+        if let Some(obstacle) = &obstacle {
+            let what = format!("the clients of {name} will reach nobody by {uplink}");
+            warn(Code::NatImpossible, what, obstacle, None);
+        }
     }
 }
 

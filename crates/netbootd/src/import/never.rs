@@ -209,7 +209,7 @@ const NEVER: &[(&str, Fate, &str)] = &[
     (
         "NAT",
         Left,
-        "netbootd is no router; on this server, set net.ipv4.ip_forward = 1 in /etc/sysctl.d and a masquerade rule in /etc/nftables.conf",
+        "in the table of the clients' card, write nat = \"CARD\", the card with the default route; the unit needs systemd/netbootd.service.d/nat.conf",
     ),
     (
         "NFS_HOME",

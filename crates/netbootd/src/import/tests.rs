@@ -411,7 +411,7 @@ fn every_line_says_where_it_stands() {
     let said = school().report.to_string();
     for line in [
         "ltsp.conf:7: DEFAULT_IMAGE: mapped to boot.menu_default",
-        "ltsp.conf:5: NAT: not carried: netbootd is no router",
+        "ltsp.conf:5: NAT: not carried: in the table of the clients' card, write nat =",
         "dnsmasq.conf:6: dhcp-range=192.168.67.20,192.168.67.250,8h: mapped to interfaces.enp1s0.mode",
         "exports:3: /home: mapped to exports.home.folder",
     ] {
