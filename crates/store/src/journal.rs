@@ -82,7 +82,8 @@ impl Content {
             if rest.iter().all(|byte| *byte == 0) {
                 break;
             }
-            let next = (1..rest.len()).find(|at| batch(&rest[*at..]).is_some());
+            let is_batch = |at: &usize| rest[*at] == b'+' && batch(&rest[*at..]).is_some();
+            let next = (1..rest.len()).find(is_batch);
             let (broken, after) = rest.split_at(next.unwrap_or(rest.len()));
             let (records, unreadable) = salvage::records(broken);
             content.unreadable += unreadable;
