@@ -1,7 +1,7 @@
-//! By what netbootd knows a machine, and what it tells it besides, asked by clients that nobody here wrote. `SUBJECT` changes nothing.
+//! By what netbootd knows a machine, what it tells it besides, and whose address it does not give away, asked by clients that nobody here wrote. `SUBJECT` changes nothing.
 
 use std::net::Ipv4Addr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use integration::clients::dhcp::{dhclient, udhcpc};
@@ -124,6 +124,36 @@ fn an_option_of_the_client_wins_over_its_groups_and_that_over_the_cards() {
                 "{said}"
             );
         }
+        daemon.must_run()
+    });
+}
+
+#[test]
+fn an_address_that_somebody_has_without_a_lease_is_set_aside_before_a_client_comes() {
+    in_lab(|lab| {
+        let squatter = lab.client()?;
+        squatter.set_address("192.168.67.20".parse()?)?;
+        let keys = format!("{FULL}pool = [\"192.168.67.20-192.168.67.21\"]\n");
+        let mut daemon = serve_interface(lab, Lab::BRIDGE, &keys)?;
+        daemon.until_printed("192.168.67.20 is in the pool", READY)?;
+        let began = Instant::now();
+        let lease = udhcpc(lab, &lab.client()?, &[])?.context("no lease")?;
+        ensure!(
+            lease.address()? == Ipv4Addr::new(192, 168, 67, 21),
+            "{lease:?}"
+        );
+        let took = began.elapsed();
+        ensure!(took < Duration::from_secs(1), "the lease took {took:?}");
+        let leases = asked(lab, &["leases"])?;
+        let line = leases
+            .lines()
+            .find(|line| line.starts_with("192.168.67.20 "));
+        ensure!(
+            line.is_some_and(
+                |line| line.contains(squatter.mac()) && line.contains("given to nobody")
+            ),
+            "{leases}"
+        );
         daemon.must_run()
     });
 }

@@ -52,7 +52,6 @@ impl FreeSet {
         }
     }
 
-    #[cfg(test)]
     pub(crate) fn contains(&self, number: usize) -> bool {
         self.word(0, number / WORD) >> (number % WORD) & 1 == 1
     }

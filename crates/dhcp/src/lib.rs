@@ -29,8 +29,8 @@
 //! # Where we stray from the RFCs, and why
 //!
 //! * We never ping an address before offering it (RFC 2131 section 2.2 says SHOULD): it costs every
-//!   boot a second or three. Clients look themselves and decline; then nobody gets the address for an
-//!   hour.
+//!   boot a second or three. Addresses are asked for in the background, before anybody wants one
+//!   ([`conflict`]). Clients look themselves and decline; then nobody gets the address for an hour.
 //! * The client identifier alone does not identify (section 4.2 says it does): see [`ClientKey`].
 //! * An unknown client in INIT-REBOOT or RENEWING keeps an address that is free (section 4.3.2 wants
 //!   silence, for the sake of other servers): we are authoritative or a proxy.
@@ -40,6 +40,7 @@
 mod answer;
 mod book;
 mod client_id;
+pub mod conflict;
 mod context;
 mod contributors;
 mod destination;

@@ -11,6 +11,9 @@ use crate::link::Subnet;
 /// A pool of more addresses than this keeps only the first so many; a /8 holds as many.
 const MAX_ADDRESSES: usize = 1 << 24;
 
+/// More addresses of a pool than this are not asked for on the link.
+const MAX_PROBED: usize = 1 << 16;
+
 /// The pool of a subnet. Knows addresses and nothing of clients: the lease book says what is free
 /// ([`Pool::set_free`]) and what can be had back and since when ([`Pool::set_reclaimable`]).
 #[derive(Debug)]
@@ -18,7 +21,11 @@ pub(crate) struct Pool {
     pub(crate) subnet: Subnet,
     /// First and last address, and the number of addresses in the ranges before; ascending, apart.
     ranges: Vec<(u32, u32, usize)>,
-    free: FreeSet,
+    /// Those that are free: asked for on the link and nobody's, and not asked for yet.
+    clear: FreeSet,
+    unprobed: FreeSet,
+    /// Those that were asked for, free or not.
+    probed: FreeSet,
     reclaimable: BTreeSet<(u64, Ipv4Addr)>,
     len: usize,
     /// How many of its addresses have a declined lease.
@@ -42,7 +49,9 @@ impl Pool {
         let mut pool = Self {
             subnet,
             ranges: Vec::new(),
-            free: FreeSet::new(0),
+            clear: FreeSet::new(0),
+            unprobed: FreeSet::new(0),
+            probed: FreeSet::new(0),
             reclaimable: BTreeSet::new(),
             len: 0,
             declined: 0,
@@ -59,7 +68,9 @@ impl Pool {
                 next = high + 1;
             }
         }
-        pool.free = FreeSet::new(pool.len);
+        pool.clear = FreeSet::new(pool.len);
+        pool.unprobed = FreeSet::new(pool.len);
+        pool.probed = FreeSet::new(pool.len);
         pool
     }
 
@@ -81,10 +92,42 @@ impl Pool {
     /// of no pool.
     pub(crate) fn set_free(&mut self, address: Ipv4Addr, is_free: bool) {
         match self.index(address) {
-            Some(index) if is_free => self.free.insert(index),
-            Some(index) => self.free.remove(index),
+            Some(index) if is_free && self.probed.contains(index) => self.clear.insert(index),
+            Some(index) if is_free => self.unprobed.insert(index),
+            Some(index) => {
+                self.clear.remove(index);
+                self.unprobed.remove(index);
+            }
             None => {}
         }
+    }
+
+    pub(crate) fn is_free(&self, address: Ipv4Addr) -> bool {
+        let index = self.index(address);
+        index.is_some_and(|index| self.clear.contains(index) || self.unprobed.contains(index))
+    }
+
+    /// It was asked for on the link; [`Pool::set_free`] is to follow.
+    pub(crate) fn was_probed(&mut self, address: Ipv4Addr) {
+        if let Some(index) = self.index(address) {
+            self.probed.insert(index);
+            self.unprobed.remove(index);
+        }
+    }
+
+    /// The first free addresses that were not asked for yet, of those among the first [`MAX_PROBED`].
+    pub(crate) fn unprobed(&self, count: usize) -> Vec<Ipv4Addr> {
+        let mut found: Vec<usize> = Vec::new();
+        let mut next = 0;
+        while found.len() < count.min(self.len) {
+            match self.unprobed.next_from(next, &mut 0) {
+                Some(index) if index >= next && index < MAX_PROBED => found.push(index),
+                _ => break,
+            }
+            next = found.last().map_or(0, |last| last + 1);
+        }
+        let addresses = found.into_iter();
+        addresses.filter_map(|index| self.address(index)).collect()
     }
 
     /// Says that the lease of an address can be had back from a time on (`Some`, seconds since
@@ -103,14 +146,16 @@ impl Pool {
         }
     }
 
-    /// A free address: the one that the hardware address hashes to, or the next free after it. So a
+    /// A free address, of those that were asked for if there are any: the one that the hardware address hashes to, or
+    /// the next free after it. So a
     /// client gets the same address from an empty lease book, most of the time.
     pub(crate) fn free_for(&self, mac: MacAddr, steps: &mut u64) -> Option<Ipv4Addr> {
         if self.len == 0 {
             return None;
         }
         let start = (hash(mac) % self.len as u64) as usize;
-        let index = self.free.next_from(start, steps)?;
+        let clear = self.clear.next_from(start, steps);
+        let index = clear.or_else(|| self.unprobed.next_from(start, steps))?;
         self.address(index)
     }
 

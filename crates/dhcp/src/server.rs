@@ -74,6 +74,7 @@ impl Server {
     /// Replaces the configuration and keeps the leases. Offers are forgotten; a client that was
     /// offered an address asks again. A [`Pending`] from before may still be resolved.
     pub fn reconfigure(&mut self, config: &Config) {
+        let holders = self.book.holders();
         let mut old = std::mem::replace(&mut self.book, LeaseBook::new(config, []));
         self.book.recognition = std::mem::take(&mut old.recognition);
         for (lease, alive_until) in old.into_leases() {
@@ -82,6 +83,7 @@ impl Server {
             self.book.keep_until(address, alive_until);
         }
         self.links = links(config);
+        self.book.keep_aside(holders);
     }
 
     /// Decides about one datagram. Costs the same whatever the number of leases.

@@ -18,4 +18,5 @@ pub use many::{Received, send_many};
 pub use neighbour::neighbour;
 pub use port::{Holder, Protocol, holder};
 pub use router::router_socket;
+pub use sys::arp_socket;
 pub use udp::{Segments, bind_device_udp, bind_tcp, bind_udp};

@@ -10,6 +10,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, UdpSocket};
 use std::os::fd::AsRawFd;
 
 use model::MacAddr;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::many::MOST;
 
@@ -96,6 +97,40 @@ pub(crate) fn list_interfaces() -> io::Result<Vec<Listed>> {
     // SAFETY: `head` came from getifaddrs and is freed once; nothing borrowed from it is left.
     unsafe { libc::freeifaddrs(head) };
     Ok(listed)
+}
+
+/// A socket for ARP on one interface, non-blocking: whole Ethernet frames, 42 bytes of which count (packet(7)). Needs
+/// `CAP_NET_RAW`.
+///
+/// It comes as a `UdpSocket` for that type's safe `send` and `recv`.
+pub fn arp_socket(index: u32) -> io::Result<UdpSocket> {
+    let arp = (libc::ETH_P_ARP as u16).to_be();
+    let socket = Socket::new(
+        Domain::PACKET,
+        Type::RAW,
+        Some(Protocol::from(i32::from(arp))),
+    )?;
+    socket.set_nonblocking(true)?;
+    // SAFETY: a sockaddr_ll fits a sockaddr_storage, and all of it is written before its length is.
+    let ((), address) = unsafe {
+        SockAddr::try_init(|storage, length| {
+            storage
+                .cast::<libc::sockaddr_ll>()
+                .write(libc::sockaddr_ll {
+                    sll_family: libc::AF_PACKET as u16,
+                    sll_protocol: arp,
+                    sll_ifindex: index as i32,
+                    sll_hatype: 0,
+                    sll_pkttype: 0,
+                    sll_halen: 0,
+                    sll_addr: [0; 8],
+                });
+            *length = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
+            Ok(())
+        })?
+    };
+    socket.bind(&address)?;
+    Ok(socket.into())
 }
 
 /// Makes the kernel cut what is sent on `socket` into datagrams of `size` bytes (UDP segmentation

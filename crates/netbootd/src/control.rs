@@ -3,6 +3,7 @@
 //! ```text
 //! GET /status    every client's latest boot      GET /leases    the lease book
 //! GET /links     what is served where            GET /images    what is published
+//! GET /set-aside addresses of pools that somebody has without a lease, and who
 //! GET /waiting   the interfaces that are waited for, and why
 //! GET /builds    images that are being built, and how the last build of each other one ended
 //! GET /tickets   what single machines boot next
@@ -195,7 +196,10 @@ fn answer(daemon: &Daemon, shared: &Shared, request: &Parts) -> Response<Full<By
     let body = match (&request.method, path) {
         (&Method::GET, "/status") => serde_json::to_vec(&daemon.timelines().status(unix_millis())),
         (&Method::GET, "/leases") => serde_json::to_vec(&leases(shared)),
-        (&Method::GET, "/alarms") => serde_json::to_vec(&alarms(daemon, shared)),
+(&Method::GET, "/alarms") => serde_json::to_vec(&alarms(daemon, shared)),
+        (&Method::GET, "/set-aside") => {
+            serde_json::to_vec(&shared.with(|server| server.set_aside()))
+        }
         (&Method::GET, "/links") => serde_json::to_vec(&links(daemon)),
         (&Method::GET, "/waiting") => serde_json::to_vec(&waiting(daemon)),
         (&Method::GET, "/nfs") => serde_json::to_vec(&nfs(daemon)),

@@ -368,9 +368,7 @@ pub struct ServedLink {
 impl ServedLink {
     /// Whether an address belongs to the link's network.
     pub fn has(&self, address: Ipv4Addr) -> bool {
-        let host_bits = 32 - u32::from(self.link.prefix_len.min(32));
-        let differ = u32::from(self.link.address) ^ u32::from(address);
-        differ.checked_shr(host_bits).unwrap_or(0) == 0
+        self.link.holds(address)
     }
 }
 

@@ -71,6 +71,15 @@ impl Link {
     }
 }
 
+impl Link {
+    /// Whether an address belongs to its network.
+    pub fn holds(&self, address: Ipv4Addr) -> bool {
+        let host_bits = 32 - u32::from(self.prefix_len.min(32));
+        let differ = u32::from(self.address) ^ u32::from(address);
+        differ.checked_shr(host_bits).unwrap_or(0) == 0
+    }
+}
+
 /// Why an interface cannot be served now. It may become possible later.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotYet {

@@ -8,6 +8,7 @@
 mod bind;
 mod boots;
 mod cli;
+mod conflicts;
 mod control;
 mod daemon;
 mod damage;

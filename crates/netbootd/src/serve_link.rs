@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
 use crate::bind;
+use crate::conflicts;
 use crate::daemon::{Daemon, ServedLink};
 use crate::export::ExportFs;
 use crate::foreign::{self, Alone};
@@ -81,12 +82,8 @@ impl LinkContext {
 
     /// Whether some client has had a lease in the link's network: then this is not the first time that it is served.
     fn has_leased(&self, link: &Link) -> bool {
-        let network = |address: std::net::Ipv4Addr| {
-            let host_bits = 32 - u32::from(link.prefix_len.min(32));
-            u32::from(address).checked_shr(host_bits)
-        };
-        let is_here = |lease: &dhcp::Lease| network(lease.address) == network(link.address);
-        self.dhcp.with(|server| server.leases().any(is_here))
+        self.dhcp
+            .with(|server| server.leases().any(|lease| link.holds(lease.address)))
     }
 
     /// Makes a link known to all who answer for it.
@@ -249,6 +246,14 @@ pub async fn start(
             stopping(),
         )),
     ));
+    if mode == dhcp::Mode::Full {
+        let (shared, link, stopping) = (Arc::clone(&context.dhcp), link.clone(), stopping());
+        let service = async move {
+            conflicts::watch(&shared, &link, stopping).await;
+            Ok(())
+        };
+        services.push(("search for addresses in use", Box::pin(service)));
+    }
     if let Some(socket) = tftp {
         services.push((
             "TFTP",

@@ -178,6 +178,7 @@ impl LeaseBook {
             || !self.pools[id.0].subnet.is_host(address)
             || self.reserved_addresses.contains_key(&address) && !is_reserved
             || !is_reserved && !self.pools[id.0].contains(address)
+            || !is_reserved && self.has_other_holder(address, key)
         {
             return false;
         }
@@ -187,6 +188,11 @@ impl LeaseBook {
                 || is_reserved && (holder == key.mac || self.gave_way(unix, entry, key));
             entry.is_over(unix) || is_own && entry.lease.state != BindingState::Declined
         })
+    }
+
+    fn has_other_holder(&self, address: Ipv4Addr, key: &ClientKey) -> bool {
+        let holder = self.holders.get(&address);
+        holder.is_some_and(|holder| *holder != key.mac)
     }
 
     /// Whether the operator wants the client elsewhere, and it can go there.

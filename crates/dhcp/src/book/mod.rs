@@ -3,6 +3,7 @@
 //! Who may have which is decided in [`allocation`], who is called what in [`names`].
 
 mod allocation;
+mod holders;
 mod names;
 mod reservations;
 
@@ -25,7 +26,7 @@ use crate::recognition::Recognition;
 /// What lets an address be handed out is kept in its pool and follows from the book by one rule,
 /// [`LeaseBook::refresh`]:
 ///
-/// | lease | offered or reserved | the pool says |
+/// | lease | offered, reserved or had by somebody | the pool says |
 /// |---|---|---|
 /// | none | no | free |
 /// | any | no | can be had back once the lease is over and the client was not heard of since |
@@ -40,6 +41,8 @@ pub(crate) struct LeaseBook {
     /// Ours, the routers', the DNS servers'.
     taken_by_hosts: HashSet<Ipv4Addr>,
     entries: HashMap<Ipv4Addr, Entry>,
+    /// Who has an address without a lease.
+    holders: HashMap<Ipv4Addr, MacAddr>,
     by_mac: HashMap<MacAddr, Vec<Ipv4Addr>>,
     by_name: HashMap<String, Ipv4Addr>,
     pub(crate) offers: Offers,
@@ -94,6 +97,7 @@ impl LeaseBook {
             reserved_names: HashSet::new(),
             recognition: Recognition::default(),
             entries: HashMap::new(),
+            holders: HashMap::new(),
             by_mac: HashMap::new(),
             by_name: HashMap::new(),
             offers: Offers::default(),
@@ -181,6 +185,7 @@ impl LeaseBook {
             self.unlink(old);
         }
         if let LeaseChange::Put(lease) = change {
+            self.holders.remove(&address);
             let same_client = old.filter(|old| old.lease.mac == lease.mac);
             self.by_mac.entry(lease.mac).or_default().push(address);
             if let Some(name) = &lease.hostname {
@@ -260,7 +265,9 @@ impl LeaseBook {
         let Some(PoolId(index)) = self.subnet_of(address) else {
             return;
         };
-        let is_withheld = self.is_set_aside(address) || self.offers.holder(address).is_some();
+        let is_withheld = self.is_set_aside(address)
+            || self.holders.contains_key(&address)
+            || self.offers.holder(address).is_some();
         let pool = &mut self.pools[index];
         match self.entries.get_mut(&address) {
             None => pool.set_free(address, !is_withheld),

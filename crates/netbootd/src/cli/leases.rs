@@ -1,9 +1,11 @@
 //! `netbootd leases`: the lease book.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
+use model::MacAddr;
 
 use super::client::{get, post};
 use crate::lease_file::{self, ForeignLease};
@@ -75,6 +77,10 @@ fn list(json: bool, socket: &Path) -> anyhow::Result<()> {
             lease.remaining / 60 % 60,
             lease.remaining % 60,
         );
+    }
+    let set_aside: Vec<(Ipv4Addr, MacAddr)> = get(socket, "/set-aside")?;
+    for (address, holder) in set_aside {
+        println!("{address:<16} {holder:<18} has it without a lease; given to nobody");
     }
     Ok(())
 }
