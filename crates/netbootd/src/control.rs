@@ -196,7 +196,7 @@ fn answer(daemon: &Daemon, shared: &Shared, request: &Parts) -> Response<Full<By
     let body = match (&request.method, path) {
         (&Method::GET, "/status") => serde_json::to_vec(&daemon.timelines().status(unix_millis())),
         (&Method::GET, "/leases") => serde_json::to_vec(&leases(shared)),
-(&Method::GET, "/alarms") => serde_json::to_vec(&alarms(daemon, shared)),
+        (&Method::GET, "/alarms") => serde_json::to_vec(&alarms(daemon, shared)),
         (&Method::GET, "/set-aside") => {
             serde_json::to_vec(&shared.with(|server| server.set_aside()))
         }
