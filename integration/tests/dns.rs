@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use integration::clients::dhcp::udhcpc;
 use integration::clients::dns::dig;
 use integration::subject::names;
-use integration::{Client, Lab, Process, Server, Setup, in_lab, until};
+use integration::{Client, Lab, Process, Server, Setup, in_lab, succeed, until};
 
 fn serving(test: impl FnOnce(&Lab, &Client) -> Result<()>) {
     in_lab(|lab| {
@@ -131,5 +131,30 @@ fn questions_about_our_own_network_do_not_leave_it() {
             "the upstream was asked"
         );
         Ok(())
+    });
+}
+
+#[test]
+fn services_have_a_host_and_a_port() {
+    let setup = Setup {
+        config: "[dns.services]\n\"_ntp._udp\" = \"nas:123\"\n",
+        ..Setup::default()
+    };
+    in_lab(|lab| {
+        let mut server = Server::netbootd(lab, &setup)?;
+        let client = lab.client()?;
+        client.set_address("192.168.67.7".parse()?)?;
+        for (service, expected) in [
+            ("_nfs._tcp", "0 0 2049 netbootd"),
+            ("_tftp._udp", "0 0 69 netbootd"),
+            ("_ntp._udp", "0 0 123 nas"),
+        ] {
+            let mut dig = client.command("dig")?;
+            dig.arg(format!("@{}", Lab::SERVER)).args(["+short", "SRV"]);
+            let said = succeed(dig.arg(format!("{service}.{}", names::DOMAIN)))?.text;
+            let expected = format!("{expected}.{}.\n", names::DOMAIN);
+            ensure!(said == expected, "{service}: {said}");
+        }
+        server.must_run()
     });
 }

@@ -104,6 +104,8 @@ codes! {
     BadOption = 36,
     /// A network card cannot be the way out of another one's network.
     BadUplink = 37,
+    /// A service is not like `_ntp._udp`, or has no host and port.
+    BadService = 38,
     /// This machine has no such network card.
     InterfaceMissing = 101,
     /// The card does not have the address.

@@ -197,6 +197,13 @@ const SITE: &[Key] = &[
         "Further names and their addresses.",
     ),
     key(
+        "dns.services.*",
+        Text,
+        Unset("\"_ntp._udp\" = \"nas:123\""),
+        "Further services of the domain, each with its host and port, for who asks for SRV records. Those of \
+         this server are there without it: _nfs._tcp, _tftp._udp.",
+    ),
+    key(
         "boot.default",
         Text,
         Unset("\"demo\""),

@@ -286,11 +286,18 @@ fn dns(reader: &mut Reader<'_>, claims: &mut Claims) -> Dns {
         claims.host(Spot::key(&path), name.clone(), address);
         hosts.insert(name, address);
     }
+    let mut services = BTreeMap::new();
+    for (path, name) in reader.names(&at.child("services"), text::service) {
+        if let Some(place) = reader.one(&path, text::place) {
+            services.insert(name, place);
+        }
+    }
     Dns {
         enabled: reader.flag(&at.child("enabled")),
         domain,
         upstreams: bare(upstreams),
         hosts,
+        services,
     }
 }
 

@@ -157,6 +157,8 @@ pub struct Dns {
     pub upstreams: Vec<IpAddr>,
     /// Further names, lower case.
     pub hosts: BTreeMap<String, Ipv4Addr>,
+    /// Further services, like `_ntp._udp`, lower case: host and port.
+    pub services: BTreeMap<String, (String, u16)>,
 }
 
 /// What clients boot unless their own table says otherwise.

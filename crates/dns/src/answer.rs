@@ -219,7 +219,7 @@ fn local(question: &Question, addresses: &[Ipv4Addr], zone: &Zone) -> Verdict {
     host(question, name, addresses, || owner.clone(), zone)
 }
 
-/// A machine: its addresses, or its ssh host key.
+/// A machine: its addresses, or its ssh host key; or a service.
 fn host(
     question: &Question,
     known: &Name,
@@ -230,6 +230,10 @@ fn host(
     if question.query_type() == RecordType::SSHFP {
         let keys = |name: &Name| zone.host_key_records(name, known);
         return typed(question, RecordType::SSHFP, owner, zone, keys);
+    }
+    if question.query_type() == RecordType::SRV {
+        let services = |name: &Name| zone.service_records(name);
+        return typed(question, RecordType::SRV, owner, zone, services);
     }
     let found = |name: &Name| zone.address_records(name, addresses);
     typed(question, RecordType::A, owner, zone, found)

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use hickory_proto::rr::rdata::sshfp::{Algorithm, FingerprintType};
-use hickory_proto::rr::rdata::{A, NS, PTR, SOA, SSHFP};
+use hickory_proto::rr::rdata::{A, NS, PTR, SOA, SRV, SSHFP};
 use hickory_proto::rr::{Name, RData, Record};
 
 use crate::{NEGATIVE_TTL, TTL};
@@ -65,6 +65,8 @@ pub struct Zone {
     names: HashMap<Ipv4Addr, Key>,
     /// SHA-256 of the ssh host keys of names.
     host_keys: HashMap<Key, [u8; 32]>,
+    /// Who has the services of names like `_nfs._tcp` (RFC 2782): host and port.
+    services: HashMap<Key, (Name, u16)>,
 }
 
 impl Zone {
@@ -91,6 +93,7 @@ impl Zone {
             addresses: HashMap::from([(key(&domain).into(), Addresses::Some([].into()))]),
             names: HashMap::new(),
             host_keys: HashMap::new(),
+            services: HashMap::new(),
             domain,
         };
         for (name, address) in names {
@@ -126,16 +129,40 @@ impl Zone {
         self
     }
 
-    fn insert(&mut self, name: &Name, address: Ipv4Addr) {
-        // Names between this one and the domain exist too.
-        let mut parent = name.base_name();
-        while self.domain.zone_of(&parent) && !parent.is_root() {
-            let none = || Addresses::Some([].into());
-            self.addresses
-                .entry(key(&parent).into())
-                .or_insert_with(none);
-            parent = parent.base_name();
+    /// Adds services of the domain (RFC 2782): a name like `_nfs._tcp`, the host that has it, in the domain
+    /// where it has no dot, and its port. A later one of the same name replaces an earlier one.
+    pub fn with_services<N: AsRef<str>>(
+        mut self,
+        services: impl IntoIterator<Item = (N, N, u16)>,
+    ) -> Self {
+        for (service, host, port) in services {
+            let below = |name: &str| {
+                Name::from_ascii(name)
+                    .ok()?
+                    .append_domain(&self.domain)
+                    .ok()
+            };
+            let host = host.as_ref().trim_end_matches('.');
+            let host = if host.contains('.') {
+                fqdn(host)
+            } else {
+                below(host)
+            };
+            if let (Some(service), Some(host)) = (below(service.as_ref()), host) {
+                self.stand_above(&service);
+                let known: Key = key(&service).into();
+                let none = || Addresses::Some([].into());
+                self.addresses
+                    .entry(Arc::clone(&known))
+                    .or_insert_with(none);
+                self.services.insert(known, (host, port));
+            }
         }
+        self
+    }
+
+    fn insert(&mut self, name: &Name, address: Ipv4Addr) {
+        self.stand_above(name);
         let whole = key(name);
         let known = match self.addresses.get_key_value(whole.as_slice()) {
             Some((known, _)) => Arc::clone(known),
@@ -150,6 +177,18 @@ impl Zone {
             Some(some) => Addresses::Some(some.iter().copied().chain([address]).collect()),
         };
         self.addresses.insert(known, new);
+    }
+
+    /// The names between this one and the domain exist too.
+    fn stand_above(&mut self, name: &Name) {
+        let mut parent = name.base_name();
+        while self.domain.zone_of(&parent) && !parent.is_root() {
+            let none = || Addresses::Some([].into());
+            self.addresses
+                .entry(key(&parent).into())
+                .or_insert_with(none);
+            parent = parent.base_name();
+        }
     }
 
     /// The clients' domain.
@@ -200,6 +239,16 @@ impl Zone {
             .map(record)
             .into_iter()
             .collect()
+    }
+
+    /// Who has a service, with nothing to choose: priority and weight are 0.
+    pub(crate) fn service_records(&self, owner: &Name) -> Vec<Record> {
+        let record = |(host, port): &(Name, u16)| {
+            let service = SRV::new(0, 0, *port, host.clone());
+            Record::from_rdata(owner.clone(), TTL, RData::SRV(service))
+        };
+        let found = self.services.get(key(owner).as_slice());
+        found.map(record).into_iter().collect()
     }
 
     pub(crate) fn pointer(&self, owner: &Name, name: Name) -> Record {

@@ -13,8 +13,8 @@ pub(crate) use dhcp_option::{code as option_code, option};
 pub(crate) use kernel::kernel_arguments;
 pub(crate) use name::{
     account_name, boot_choice, client, client_group, dns_name, domain, export, file_name, group,
-    hostname, image, interface, name_pattern, nfs_folder, path, pattern, server_user, shell,
-    uplink, user,
+    hostname, image, interface, name_pattern, nfs_folder, path, pattern, place, server_user,
+    service, shell, uplink, user,
 };
 pub(crate) use ssh_key::ssh_key;
 pub(crate) use system::{changes, fstab_line, member, redfish, shell_command, unit, word};

@@ -52,6 +52,39 @@ pub(crate) fn dns_name(text: &str) -> Result<String, Fault> {
     Err(near(fault, &labels.join(".")))
 }
 
+/// A service as SRV records name it (RFC 2782): `_name._tcp` or `_name._udp`.
+pub(crate) fn service(text: &str) -> Result<String, Fault> {
+    let lower = text.to_ascii_lowercase();
+    let name = lower
+        .strip_prefix('_')
+        .and_then(|rest| rest.split_once('.'));
+    match name {
+        Some((name, "_tcp" | "_udp")) if is_label(name) => Ok(lower),
+        _ => {
+            let (what, why) = (
+                format!("`{}` is not a service", short(text)),
+                "clients ask for a service by _, its name, and ._tcp or ._udp (RFC 2782)",
+            );
+            Err(Fault::new(Code::BadService, what, why).help("write a name like \"_ntp._udp\""))
+        }
+    }
+}
+
+/// A host in DNS and a port.
+pub(crate) fn place(text: &str) -> Result<(String, u16), Fault> {
+    let (host, port) = text.rsplit_once(':').unwrap_or((text, ""));
+    match port.parse() {
+        Ok(port) if port > 0 => Ok((dns_name(host)?, port)),
+        _ => {
+            let (what, why) = (
+                format!("`{}` is not a host and a port", short(text)),
+                "clients need both to find a service",
+            );
+            Err(Fault::new(Code::BadService, what, why).help("write it like \"nas:123\""))
+        }
+    }
+}
+
 /// A domain for the clients.
 pub(crate) fn domain(text: &str) -> Result<String, Fault> {
     let domain = dns_name(text)?;

@@ -32,6 +32,12 @@ fn zone() -> Zone {
         ("pc1-old", Ipv4Addr::new(192, 168, 67, 21), [1; 32]),
         ("pc9", Ipv4Addr::new(192, 168, 67, 29), [1; 32]),
     ])
+    .with_services([
+        ("_nfs._tcp", "netbootd", 2049),
+        ("_ntp._udp", "time.office.example", 1),
+        ("_ntp._udp", "time.office.example", 123),
+        ("not a service.", "netbootd", 1),
+    ])
 }
 
 fn policy(forward: bool) -> Policy {

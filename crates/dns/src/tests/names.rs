@@ -70,6 +70,25 @@ fn an_address_leads_to_its_first_name() {
 }
 
 #[test]
+fn a_service_leads_to_its_host_and_port() {
+    assert_eq!(
+        says("_NFS._tcp.lab.internal", RecordType::SRV),
+        "ok SRV 0 0 2049 netbootd.lab.internal."
+    );
+    assert_eq!(
+        says("_ntp._udp.lab.internal", RecordType::SRV),
+        "ok SRV 0 0 123 time.office.example."
+    );
+    let none = "ok soa:lab.internal.";
+    assert_eq!(says("_nfs._tcp.lab.internal", RecordType::A), none);
+    assert_eq!(says("_tcp.lab.internal", RecordType::SRV), none);
+    assert_eq!(says("pc1.lab.internal", RecordType::SRV), none);
+    let nobody = "nxdomain soa:lab.internal.";
+    assert_eq!(says("_ftp._tcp.lab.internal", RecordType::SRV), nobody);
+    assert!(is_forwarded("_nfs._tcp.example.com", RecordType::SRV));
+}
+
+#[test]
 fn a_name_without_this_type_is_no_data() {
     assert_eq!(
         says("pc1.lab.internal", RecordType::AAAA),

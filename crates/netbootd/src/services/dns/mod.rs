@@ -290,7 +290,20 @@ pub fn zone(
     let keys = hosts
         .iter()
         .map(|host| (&host.hostname, host.address, host.key.sha256()));
-    Zone::build(&config.dns.domain, names).with_host_keys(keys)
+    // Ours, as long as our name means anything; the configuration's may take their places.
+    let ours = [
+        ("_nfs._tcp", config.nfs.port, true),
+        ("_tftp._udp", config.tftp.port, config.tftp.enabled),
+    ];
+    let ours = ours
+        .into_iter()
+        .filter(|(.., enabled)| *enabled && !own.is_empty())
+        .map(|(service, port, _)| (service, "netbootd", port));
+    let further = config.dns.services.iter();
+    let further = further.map(|(service, (host, port))| (service.as_str(), host.as_str(), *port));
+    Zone::build(&config.dns.domain, names)
+        .with_host_keys(keys)
+        .with_services(ours.chain(further))
 }
 
 /// Chooses the upstreams again when `/etc/resolv.conf` changes, until `shutdown` changes: at boot it
