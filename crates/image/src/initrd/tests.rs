@@ -43,7 +43,8 @@ impl Lab {
             .module("kernel/drivers/gpu/i915.ko", &[])
             .put(
                 "modules.builtin",
-                b"kernel/drivers/net/ethernet/8390/ne2k-pci.ko\nkernel/drivers/ata/ahci.ko\n",
+                b"kernel/drivers/net/ethernet/8390/ne2k-pci.ko\nkernel/drivers/ata/ahci.ko\n\
+                  kernel/drivers/virtio/virtio_pci.ko\n",
             )
             .put(
                 "modules.builtin.modinfo",
@@ -229,5 +230,6 @@ fn a_known_card_gets_its_driver_with_firmware_and_chips_and_no_other() {
     assert_eq!(drivers_for("14e4:1657"), None);
     // In the kernel: nothing to send, where it is a network card.
     assert_eq!(drivers_for("10ec:8029"), Some(vec![]));
+    assert_eq!(drivers_for("1af4:1000"), Some(vec![]));
     assert_eq!(drivers_for("8086:2681"), None);
 }
