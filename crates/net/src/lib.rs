@@ -19,4 +19,5 @@ pub use neighbour::neighbour;
 pub use port::{Holder, Protocol, holder};
 pub use router::router_socket;
 pub use sys::arp_socket;
+pub use sys::return_freed_memory;
 pub use udp::{Segments, bind_device_udp, bind_tcp, bind_udp};

@@ -133,6 +133,16 @@ pub fn arp_socket(index: u32) -> io::Result<UdpSocket> {
     Ok(socket.into())
 }
 
+/// Gives memory that was freed back to the system. glibc keeps what reading ten thousand leases took for
+/// a while, twice what they take afterwards.
+pub fn return_freed_memory() {
+    // SAFETY: the call takes no pointer, and may be made at any time by any thread (malloc_trim(3)).
+    #[cfg(target_env = "gnu")]
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
 /// Makes the kernel cut what is sent on `socket` into datagrams of `size` bytes (UDP segmentation
 /// offload, udp(7) `UDP_SEGMENT`). One system call then carries a whole TFTP window. 0: not any more.
 pub(crate) fn set_segment_size(socket: &UdpSocket, size: u16) -> io::Result<()> {

@@ -10,6 +10,7 @@ use config::{Config, Interface, Loaded, LogFormat, Mode};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
@@ -25,6 +26,9 @@ use crate::serve_link::LinkContext;
 use crate::services::dhcp::Shared;
 use crate::services::dns::{self, Dns};
 
+/// After this time the start's memory is given back, and after each such time what was freed since.
+const STARTED: Duration = Duration::from_secs(2);
+const MEMORY_RETURN: Duration = Duration::from_secs(30);
 /// How long services may take to end.
 const GRACE: Duration = Duration::from_secs(3);
 
@@ -102,6 +106,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
         ),
     ));
     tasks.spawn(images::watch(Arc::clone(&daemon), stopping.clone()));
+    tasks.spawn(return_freed_memory(stopping.clone()));
     tasks.spawn(look_for_stopped_boots(
         Arc::clone(&daemon),
         stopping.clone(),
@@ -214,6 +219,17 @@ async fn ended(
     service
         .await
         .with_context(|| format!("the {name} service ended"))
+}
+
+/// Gives back what the start, an import or a long zone needed only for a moment.
+async fn return_freed_memory(mut stopping: watch::Receiver<bool>) -> anyhow::Result<()> {
+    let mut tick = tokio::time::interval_at(Instant::now() + STARTED, MEMORY_RETURN);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => tokio::task::block_in_place(net::return_freed_memory),
+            _ = stopping.changed() => return Ok(()),
+        }
+    }
 }
 
 async fn look_for_stopped_boots(

@@ -2,7 +2,7 @@
 //!
 //! | row | is |
 //! |---|---|
-//! | `idle.rss_mib`, `idle.own_mib` | two seconds after it began: all of it, and without the parts of files (its program, above all) |
+//! | `idle.rss_mib`, `idle.own_mib` | five seconds after it began: all of it, and without the parts of files (its program, above all) |
 //! | `tftp`, `dns`, `http` | the most during 64 clients with windows of 16 blocks, names at random, and 64 clients that fetch 60 MB; one after the other by the same daemon |
 
 use std::fs;
@@ -62,7 +62,7 @@ fn one(ground: &Ground, seconds: f64) -> Result<Vec<(String, f64)>> {
     let config = format!("[loaders]\nfolders = [{files:?}]");
     drop(dns::netbootd(ground, &config)?);
     let server = netbootd::serve(&ground.lab, &netbootd::config_file(&ground.lab))?;
-    std::thread::sleep(Duration::from_secs(2));
+    std::thread::sleep(Duration::from_secs(5));
     let pid = server.id();
     let mut figures = Vec::new();
     for (row, field) in [("rss_mib", "VmRSS:"), ("own_mib", "RssAnon:")] {
