@@ -53,6 +53,9 @@ fn make(lab: &Lab, address: &str) -> Result<()> {
 /// Asks DHCP, DNS, HTTP, TFTP and NFS at this address, one after the other, and each again until it
 /// answers; all have to within [`SERVED`] of `change`.
 fn all_answer(lab: &Lab, client: &Client, server: &str, change: Instant) -> Result<()> {
+    // Who is answered in the very moment of the change has the old address's answer, and asks again by a
+    // clock of its own.
+    std::thread::sleep(Duration::from_millis(100));
     until(SERVED, "a lease", || {
         let lease = udhcpc(lab, client, &["-t", "1"])?;
         let Some(lease) = lease else { return Ok(None) };

@@ -86,10 +86,9 @@ pub async fn interface(
         let Ok(link) = resolved else {
             settle(&mut settled).await;
             tokio::select! {
-                // First: when all stop, nobody watches the interfaces either.
-                biased;
                 _ = stopping.changed() => return Ok(()),
-                changed = system.changed() => changed?,
+                // Nobody watches the interfaces any more when all stop, which may be heard first.
+                changed = system.changed() => if changed.is_err() { return Ok(()) },
             }
             continue;
         };
@@ -109,10 +108,9 @@ pub async fn interface(
                 let mut running = std::pin::pin!(serving.services.run());
                 let leaves = until_it_leaves(&context, &wanted, (&served, &dhcp), &mut system);
                 let left = tokio::select! {
-                    biased;
                     _ = stopping.changed() => None,
                     ended = &mut running => return ended,
-                    left = leaves => Some(left?),
+                    left = leaves => left,
                 };
                 drop(stop);
                 let Some(why) = left else {
@@ -133,9 +131,8 @@ pub async fn interface(
                     "cannot be served: {error:#}; trying again in {seconds} seconds"
                 );
                 tokio::select! {
-                    biased;
                     _ = stopping.changed() => return Ok(()),
-                    changed = system.changed() => changed?,
+                    changed = system.changed() => if changed.is_err() { return Ok(()) },
                     () = tokio::time::sleep(AGAIN) => {}
                 }
             }
@@ -144,13 +141,13 @@ pub async fn interface(
 }
 
 /// Waits until what is bound for a link is of no use any more, and says why. In the meantime nobody
-/// answers for a link that is not there.
+/// answers for a link that is not there. `None`: nobody watches the interfaces any more.
 async fn until_it_leaves(
     context: &LinkContext,
     wanted: &Interface,
     (served, dhcp): (&ServedLink, &(dhcp::Link, Option<Subnet>)),
     system: &mut watch::Receiver<System>,
-) -> anyhow::Result<&'static str> {
+) -> Option<&'static str> {
     let link = &served.link;
     let mut is_there = true;
     loop {
@@ -168,17 +165,17 @@ async fn until_it_leaves(
                     is_there = true;
                 }
                 Ok(now) if now.address == link.address => {
-                    return Ok("it is another than before; its services are bound anew");
+                    return Some("it is another than before; its services are bound anew");
                 }
-                Ok(_) => return Ok("its address is another now; its services follow"),
-                Err(_) if !link.may_return(&system) => return Ok("its services end"),
+                Ok(_) => return Some("its address is another now; its services follow"),
+                Err(_) if !link.may_return(&system) => return Some("its services end"),
                 Err(_) => {
                     context.leave(&link.name);
                     is_there = false;
                 }
             }
         }
-        system.changed().await?;
+        system.changed().await.ok()?;
     }
 }
 

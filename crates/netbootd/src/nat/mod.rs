@@ -54,10 +54,9 @@ pub async fn keep(
         tell(&daemon, done.err());
         tokio::time::sleep(PAUSE).await;
         tokio::select! {
-            // First: when all stop, nobody watches the interfaces either.
-            biased;
             _ = stopping.changed() => break,
-            changed = system.changed() => changed?,
+            // Nobody watches the interfaces any more when all stop, which may be heard first.
+            changed = system.changed() => if changed.is_err() { break },
             () = rules_change(heard.as_ref()) => {}
             () = tokio::time::sleep(LOOK) => {}
         }
