@@ -258,6 +258,10 @@ impl Daemon {
 
     /// Takes a link from those that are served.
     pub fn leave_link(&self, name: &str) {
+        let links = self.links.load();
+        if let Some(served) = links.iter().find(|served| served.link.name == name) {
+            self.foreign.left(served.link.address);
+        }
         self.links.rcu(|links| {
             let mut links = Vec::clone(links);
             links.retain(|other| other.link.name != name);

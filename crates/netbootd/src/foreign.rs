@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use boot::ForeignOffer;
 use dhcp::probe::ServerReply;
@@ -19,12 +19,18 @@ use crate::links::{self, Link};
 const AGAIN: Duration = Duration::from_secs(15);
 /// A server that was not heard for so long, in seconds, is gone.
 const GONE: u64 = 3600;
+/// How long a client may take from an offer to its request.
+const FORGOTTEN: Duration = Duration::from_secs(60);
 /// Servers that are remembered.
 const MAX_SERVERS: usize = 64;
 
 /// What is known of them, by interface and address.
 #[derive(Default)]
-pub struct ForeignServers(Mutex<BTreeMap<(String, Ipv4Addr), Seen>>);
+pub struct ForeignServers {
+    seen: Mutex<BTreeMap<(String, Ipv4Addr), Seen>>,
+    /// Addresses that were ours, and when we left them.
+    ours: Mutex<Vec<(Ipv4Addr, Instant)>>,
+}
 
 struct Seen {
     mac: Option<MacAddr>,
@@ -56,7 +62,21 @@ impl Seen {
 
 impl ForeignServers {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, Ipv4Addr), Seen>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An address is not ours any more.
+    pub fn left(&self, address: Ipv4Addr) {
+        let mut ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
+        ours.retain(|(_, since)| since.elapsed() < FORGOTTEN);
+        ours.push((address, Instant::now()));
+    }
+
+    /// Whether a client may still name an address because it was ours when it was offered its own.
+    fn was_ours(&self, address: Ipv4Addr) -> bool {
+        let ours = self.ours.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut recent = ours.iter().filter(|(_, since)| since.elapsed() < FORGOTTEN);
+        recent.any(|(left, _)| *left == address)
     }
 
     /// What must not stay so, in words.
@@ -208,6 +228,9 @@ pub async fn listen(daemon: &Daemon, link: &Link, mut stop: watch::Receiver<bool
 
 /// A client has chosen another server.
 pub fn chosen(daemon: &Daemon, client: MacAddr, link: dhcp::LinkId, server: Ipv4Addr) {
+    if daemon.foreign.was_ours(server) {
+        return;
+    }
     let offer = ForeignOffer {
         server,
         address: None,
@@ -274,6 +297,14 @@ mod tests {
         }
         assert!(servers.gone(&link()) && servers.alarms().is_empty());
         assert!(!servers.gone(&link()));
+    }
+
+    #[test]
+    fn an_address_that_we_had_is_no_other_server() {
+        let servers = ForeignServers::default();
+        let [old, other] = [1, 2].map(|last| Ipv4Addr::new(192, 168, 67, last));
+        servers.left(old);
+        assert!(servers.was_ours(old) && !servers.was_ours(other));
     }
 
     #[test]
