@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use integration::clients::dhcp::{dhclient, udhcpc};
 use integration::subject::netbootd::{asked, serve_interface};
-use integration::{Lab, in_lab};
+use integration::{Client, Lab, in_lab, ran};
 
 const READY: Duration = Duration::from_secs(20);
 /// As firmware sends it: the type, and the first three fields with the low byte first.
@@ -56,6 +56,31 @@ fn a_machine_is_known_by_its_mainboard_and_keeps_its_address_and_name_over_a_res
             other.address()? != Ipv4Addr::new(192, 168, 67, 11),
             "{other:?}"
         );
+        daemon.must_run()
+    });
+}
+
+#[test]
+fn a_bootp_machine_gets_what_is_reserved_for_it_and_another_one_nothing() {
+    in_lab(|lab| {
+        let (client, other) = (lab.client()?, lab.client()?);
+        let keys = format!(
+            "{FULL}[clients.{:?}]\naddress = \"192.168.67.13\"\nhostname = \"plotter\"\n",
+            client.mac()
+        );
+        let mut daemon = serve_interface(lab, Lab::BRIDGE, &keys)?;
+        daemon.until_printed("ready", READY)?;
+        // Of klibc, for kernels whose root is on the network.
+        let ask = |client: &Client| {
+            let mut ipconfig = client.command("/usr/lib/klibc/bin/ipconfig")?;
+            ran(ipconfig.args(["-c", "bootp", "-t", "8", "eth0"]))
+        };
+        let told = ask(&client)?.everything();
+        for wanted in ["192.168.67.13", "255.255.255.0", "plotter", "bootp"] {
+            ensure!(told.contains(wanted), "no {wanted:?} in:\n{told}");
+        }
+        let told = ask(&other)?;
+        ensure!(told.code != Some(0), "{}", told.everything());
         daemon.must_run()
     });
 }

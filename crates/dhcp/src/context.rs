@@ -63,7 +63,7 @@ impl Context<'_> {
     }
 
     fn discovers(&self) -> bool {
-        self.request.kind == MessageType::Discover
+        self.request.kind == Some(MessageType::Discover)
     }
 
     /// A URL with nothing behind it, if this client is to be told to go on to its own disk.

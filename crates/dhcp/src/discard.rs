@@ -14,8 +14,11 @@ pub enum Discard {
     NotARequest,
     /// `htype` or `hlen` is not Ethernet's, or `chaddr` is no station's address.
     BadHardwareAddress,
-    /// No option 53, or not one byte long: plain BOOTP, which this server does not speak.
+    /// Option 53 is not one byte long; or there is none, in a message too short for BOOTP or in a place where BOOTP has
+    /// no business.
     NoMessageType,
+    /// A BOOTP client that nothing is reserved for.
+    NothingReserved,
     /// A message type that a server does not answer (its own kind, lease queries, unknown ones).
     UnexpectedMessage,
     /// The shell named a link that the configuration does not have.
@@ -42,12 +45,13 @@ pub enum Discard {
 
 impl Discard {
     /// Every reason, for a metrics page that shows zeros too.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::TooShort,
         Self::BadCookie,
         Self::NotARequest,
         Self::BadHardwareAddress,
         Self::NoMessageType,
+        Self::NothingReserved,
         Self::UnexpectedMessage,
         Self::UnknownLink,
         Self::UnknownRelay,
@@ -69,6 +73,7 @@ impl Discard {
             Self::NotARequest => "not_a_request",
             Self::BadHardwareAddress => "bad_hardware_address",
             Self::NoMessageType => "no_message_type",
+            Self::NothingReserved => "nothing_reserved",
             Self::UnexpectedMessage => "unexpected_message",
             Self::UnknownLink => "unknown_link",
             Self::UnknownRelay => "unknown_relay",

@@ -39,7 +39,10 @@ impl Server {
     pub(crate) fn full(&mut self, context: &Context<'_>) -> Result<Answer, Discard> {
         let relay = self.relay(context.request)?;
         let subnet = self.subnet_for(context)?;
-        match context.request.kind {
+        let Some(kind) = context.request.kind else {
+            return self.bootp(context, relay, subnet);
+        };
+        match kind {
             MessageType::Discover => self.discover(context, relay, subnet),
             MessageType::Request => self.request(context, relay, subnet),
             MessageType::Decline => self.decline(context, subnet),

@@ -39,6 +39,7 @@
 
 mod answer;
 mod book;
+mod bootp;
 mod client_id;
 pub mod conflict;
 mod context;

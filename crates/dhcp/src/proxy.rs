@@ -18,8 +18,9 @@ impl Server {
     pub(crate) fn proxy(&mut self, context: &Context<'_>) -> Result<Answer, Discard> {
         let request = context.request;
         let relay = self.relay(request)?;
+        let asked = request.kind.ok_or(Discard::NoMessageType)?;
         let client = request.boot.as_ref().ok_or(Discard::NotABootClient)?;
-        let (kind, destination) = match request.kind {
+        let (kind, destination) = match asked {
             MessageType::Discover => {
                 let everybody = Destination::Broadcast(CLIENT_PORT);
                 (MessageType::Offer, relay.unwrap_or(everybody))
@@ -60,8 +61,9 @@ impl Server {
     /// listens on 4011, ROMs on 68.
     pub(crate) fn boot_server(&mut self, context: &Context<'_>) -> Result<Answer, Discard> {
         let request = context.request;
+        let asked = request.kind.ok_or(Discard::NoMessageType)?;
         let client = request.boot.as_ref().ok_or(Discard::NotABootClient)?;
-        if !matches!(request.kind, MessageType::Request | MessageType::Inform) {
+        if !matches!(asked, MessageType::Request | MessageType::Inform) {
             return Err(Discard::UnexpectedMessage);
         }
         if request.server_id.is_some_and(|id| !self.is_ours(id)) {

@@ -47,6 +47,15 @@ impl Reply {
         }
     }
 
+    /// The header that answers a BOOTP `request`: no option says what it is, and there is room for 64 bytes of them
+    /// (RFC 1542 section 2.1).
+    pub(crate) fn bootp(request: &Request) -> Self {
+        let mut reply = Self::to(request, MessageType::Unknown(0));
+        reply.options.clear();
+        reply.limit = MIN_LEN;
+        reply
+    }
+
     /// The header fields, to be set by contributors.
     pub(crate) fn header(&mut self) -> &mut Message {
         &mut self.message

@@ -18,6 +18,8 @@ pub(crate) const HEADER_LEN: usize = 236;
 /// RFC 2131 section 3.
 pub(crate) const MAGIC_COOKIE: [u8; 4] = [99, 130, 83, 99];
 const BOOT_REQUEST: u8 = 1;
+/// With 64 bytes behind the header (RFC 951 section 3).
+const BOOTP_LEN: usize = 300;
 /// Ethernet, and IEEE 802 networks that some old ROMs claim to be (RFC 1700 "Number Hardware Type").
 const ETHERNET_LIKE: [u8; 2] = [1, 6];
 
@@ -32,7 +34,8 @@ const ETHERNET_LIKE: [u8; 2] = [1, 6];
 /// ```
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
-    pub(crate) kind: MessageType,
+    /// Option 53; `None`: BOOTP (RFC 1534 section 2).
+    pub(crate) kind: Option<MessageType>,
     /// `htype`, 1 or 6.
     pub(crate) hardware_type: u8,
     /// `xid`.
@@ -73,6 +76,10 @@ impl Request {
     /// Checks the header by ourselves first (the library's `chaddr` slices by a length from the
     /// packet), then reads the options.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, Discard> {
+        // A BOOTP client of Linux (klibc's) sends the header alone.
+        let is_bare = bytes.len() == HEADER_LEN;
+        let whole = is_bare.then(|| [bytes, &MAGIC_COOKIE].concat());
+        let bytes = whole.as_deref().unwrap_or(bytes);
         let cookie = bytes.get(HEADER_LEN..HEADER_LEN + 4);
         let cookie = cookie.ok_or(Discard::TooShort)?;
         let header = Message::new(bytes).map_err(|_| Discard::TooShort)?;
@@ -89,9 +96,11 @@ impl Request {
             bytes.get(108..HEADER_LEN).unwrap_or_default(),
             bytes.get(44..108).unwrap_or_default(),
         );
-        let kind = options
-            .byte(option_code::MESSAGE_TYPE)
-            .ok_or(Discard::NoMessageType)?;
+        let kind = match options.bytes(option_code::MESSAGE_TYPE) {
+            Some(&[kind]) => Some(MessageType::from(kind)),
+            None if is_bare || bytes.len() >= BOOTP_LEN => None,
+            _ => return Err(Discard::NoMessageType),
+        };
         let boot = BootClient::recognise(&options);
         let client_id = options.bytes(option_code::CLIENT_ID).map(<[u8]>::to_vec);
         let relay_agent = given(header.giaddr());
@@ -100,7 +109,7 @@ impl Request {
             .filter(|_| relay_agent.is_some())
             .and_then(RelayInfo::decode);
         Ok(Self {
-            kind: MessageType::from(kind),
+            kind,
             hardware_type,
             transaction: header.xid(),
             flags: u16::from(header.flags()),

@@ -67,7 +67,7 @@ impl LeaseBook {
         })
     }
 
-    pub(super) fn reserved_address(&self, id: PoolId, key: &ClientKey) -> Option<Ipv4Addr> {
+    pub(crate) fn reserved_address(&self, id: PoolId, key: &ClientKey) -> Option<Ipv4Addr> {
         let address = self
             .reservation(key.mac, key.client_id.as_deref())?
             .address?;

@@ -22,17 +22,25 @@ fn discarded(bytes: &[u8], expected: Discard) {
 #[test]
 fn dh01_short_packets_and_wrong_cookies_are_not_answered() {
     let whole = linux(1, 1).kind(1).bytes();
-    for len in [0, 1, 43, 235, 236, 239] {
+    for len in [0, 1, 43, 235, 237, 239] {
         discarded(&whole[..len], Discard::TooShort);
     }
     let mut other_cookie = whole.clone();
     other_cookie[239] ^= 1;
     discarded(&other_cookie, Discard::BadCookie);
     discarded(&whole[..240], Discard::NoMessageType);
-    discarded(
-        &[&whole[..240], &[0; 300][..]].concat(),
-        Discard::NoMessageType,
-    );
+    // BOOTP, from a machine that nothing is reserved for.
+    for bootp in [
+        whole[..236].to_vec(),
+        [&whole[..240], &[0; 300][..]].concat(),
+    ] {
+        let mut full = Lab::full(20, 250);
+        let mut said = |port| full.send_from(NOBODY, port, &bootp);
+        assert_eq!(said(67), Err(Discard::NothingReserved));
+        assert_eq!(said(4011), Err(Discard::NoMessageType));
+        let beside = Lab::proxy().send_from(NOBODY, 67, &bootp);
+        assert_eq!(beside, Err(Discard::NoMessageType));
+    }
 }
 
 #[test]

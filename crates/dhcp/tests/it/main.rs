@@ -2,6 +2,7 @@
 #![allow(unreachable_pub, reason = "a test program has no outside")]
 
 mod bad_inputs;
+mod bootp;
 mod conflicts;
 mod conversations;
 mod durability;

@@ -141,7 +141,8 @@ impl Seen {
             at += 2 + len;
         }
         assert!(bytes[at + 1..].iter().all(|byte| *byte == 0), "padding");
-        assert_eq!(options[0].0, 53, "the message type is first");
+        let is_bootp = options.iter().all(|(code, _)| *code != 53);
+        assert!(is_bootp || options[0].0 == 53, "the message type is first");
         Self {
             destination: transmit.destination,
             from_port: transmit.from_port,
@@ -159,7 +160,9 @@ impl Seen {
         }
     }
 
+    #[track_caller]
     pub fn kind(&self) -> u8 {
+        assert_eq!(self.options[0].0, 53, "it is BOOTP");
         self.options[0].1[0]
     }
 
