@@ -4,6 +4,7 @@
 
 use std::io::{BufReader, ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -58,12 +59,21 @@ pub(crate) fn plug(
         )
     };
     let (out, mut back) = (connect("out")?, connect("in")?);
+    // QEMU writes a frame whole before it reads another: who writes before it reads on may wait for QEMU while QEMU
+    // waits for it. What is under way is bounded by the windows of the guest's connections.
+    let (changed, frames) = mpsc::channel::<Vec<u8>>();
     thread::spawn(move || {
         let mut out = BufReader::with_capacity(MAX_FRAME as usize, out);
-        let mut frame = Vec::new();
         // Ends with the machine.
-        while next(&mut out, &mut frame).is_ok() {
+        while let Ok(mut frame) = next(&mut out) {
             change(&mut frame[HEADING..]);
+            if changed.send(frame).is_err() {
+                return;
+            }
+        }
+    });
+    thread::spawn(move || {
+        for frame in frames {
             if back.write_all(&frame).is_err() {
                 return;
             }
@@ -75,17 +85,17 @@ pub(crate) fn plug(
 /// The length of a frame and that of the card's own header in it, both as QEMU writes them.
 const HEADING: usize = 8;
 
-fn next(out: &mut impl Read, frame: &mut Vec<u8>) -> std::io::Result<()> {
+fn next(out: &mut impl Read) -> std::io::Result<Vec<u8>> {
     let mut length = [0; 4];
     out.read_exact(&mut length)?;
     let bytes = u32::from_be_bytes(length);
     if bytes > MAX_FRAME {
         return Err(ErrorKind::InvalidData.into());
     }
-    frame.clear();
-    frame.extend_from_slice(&length);
+    let mut frame = length.to_vec();
     frame.resize(HEADING + bytes as usize, 0);
-    out.read_exact(&mut frame[4..])
+    out.read_exact(&mut frame[4..])?;
+    Ok(frame)
 }
 
 fn path(way: &str) -> String {
