@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use integration::clients::dhcp::{Exchanges, Lease, dhclient, dhcpcd, perfdhcp, udhcpc};
 use integration::clients::{http, tftp};
+use integration::dnsmasq::ALONE;
 use integration::subject::names;
 use integration::{Client, Lab, Mode, Neighbour, Process, Server, Setup, in_lab, roots};
 
@@ -197,13 +198,7 @@ fn a_client_behind_a_relay_gets_an_address_of_its_own_network() {
         let client = lab.client_behind(&relay, names::RELAY.parse()?)?;
         lab.server().ip("route add 10.1.0.0/24 via 192.168.67.3")?;
         let mut agent = relay.command("dnsmasq")?;
-        agent.args([
-            "--keep-in-foreground",
-            "--log-facility=-",
-            "--user=root",
-            "--port=0",
-        ]);
-        agent.args(["--conf-file=/dev/null", "--pid-file=", "--log-dhcp"]);
+        agent.args(ALONE).args(["--port=0", "--log-dhcp"]);
         agent.arg(format!("--dhcp-relay={},{}", names::RELAY, Lab::SERVER));
         let mut agent = Process::start(&mut agent, &lab.folder().join("relay.log"))?;
         agent.until_printed("DHCP relay", Duration::from_secs(10))?;

@@ -3,15 +3,22 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, Result, ensure};
 use integration::clients::dhcp::{dhclient, udhcpc};
 use integration::subject::netbootd::{asked, serve_interface};
-use integration::{Client, Lab, in_lab, ran};
+use integration::{Client, Lab, Process, in_lab, ran};
 
 const READY: Duration = Duration::from_secs(20);
 /// As firmware sends it: the type, and the first three fields with the low byte first.
 const UUID_SENT: &str = "0x61:0044454c4c420010358052b4c04f384431";
 const FULL: &str = "mode = \"full\"\nauthoritative = true\nrouter_advertisements = false\n";
+
+/// netbootd with these keys for the lab's link, ready for its clients.
+fn serving(lab: &Lab, keys: &str) -> Result<Process> {
+    let mut daemon = serve_interface(lab, Lab::BRIDGE, keys)?;
+    daemon.until_printed("ready", READY)?;
+    Ok(daemon)
+}
 
 #[test]
 fn a_machine_is_known_by_its_mainboard_and_keeps_its_address_and_name_over_a_restart() {
@@ -19,8 +26,7 @@ fn a_machine_is_known_by_its_mainboard_and_keeps_its_address_and_name_over_a_res
         let keys = format!(
             "{FULL}[clients.\"4c4c4544-0042-3510-8052-b4c04f384431\"]\naddress = \"192.168.67.11\"\nhostname = \"pc1\"\n"
         );
-        let mut daemon = serve_interface(lab, Lab::BRIDGE, &keys)?;
-        daemon.until_printed("ready", READY)?;
+        let mut daemon = serving(lab, &keys)?;
         let client = lab.client()?;
         let firmware = [
             "-V",
@@ -36,8 +42,7 @@ fn a_machine_is_known_by_its_mainboard_and_keeps_its_address_and_name_over_a_res
             "{lease:?}"
         );
         daemon.stop(READY)?;
-        let mut daemon = serve_interface(lab, Lab::BRIDGE, &keys)?;
-        daemon.until_printed("ready", READY)?;
+        let mut daemon = serving(lab, &keys)?;
         // A system says nothing of the mainboard.
         let lease = dhclient(lab, &client, "")?.context("the system got no lease")?;
         ensure!(
@@ -68,8 +73,7 @@ fn a_bootp_machine_gets_what_is_reserved_for_it_and_another_one_nothing() {
             "{FULL}[clients.{:?}]\naddress = \"192.168.67.13\"\nhostname = \"plotter\"\n",
             client.mac()
         );
-        let mut daemon = serve_interface(lab, Lab::BRIDGE, &keys)?;
-        daemon.until_printed("ready", READY)?;
+        let mut daemon = serving(lab, &keys)?;
         // Of klibc, for kernels whose root is on the network.
         let ask = |client: &Client| {
             let mut ipconfig = client.command("/usr/lib/klibc/bin/ipconfig")?;
@@ -89,8 +93,7 @@ fn a_bootp_machine_gets_what_is_reserved_for_it_and_another_one_nothing() {
 fn a_machine_is_known_by_the_identifier_that_its_system_sends() {
     in_lab(|lab| {
         let keys = format!("{FULL}[clients.\"id:pc07\"]\naddress = \"192.168.67.12\"\n");
-        let mut daemon = serve_interface(lab, Lab::BRIDGE, &keys)?;
-        daemon.until_printed("ready", READY)?;
+        let mut daemon = serving(lab, &keys)?;
         let as_text = dhclient(
             lab,
             &lab.client()?,
@@ -122,8 +125,7 @@ fn an_option_of_the_client_wins_over_its_groups_and_that_over_the_cards() {
              [clients.\"{}\"]\nhostname = \"pc1\"\noptions.42 = \"192.168.67.93\"\n",
             own.mac()
         );
-        let mut daemon = serve_interface(lab, Lab::BRIDGE, &keys)?;
-        daemon.until_printed("ready", READY)?;
+        let mut daemon = serving(lab, &keys)?;
         let wanted = "request subnet-mask, ntp-servers, log-servers;\n";
         for (client, server) in [(&own, "192.168.67.93"), (&other, "192.168.67.92")] {
             let lease = dhclient(lab, client, wanted)?.context("no lease")?;
@@ -179,6 +181,27 @@ fn an_address_that_somebody_has_without_a_lease_is_set_aside_before_a_client_com
             ),
             "{leases}"
         );
+        daemon.must_run()
+    });
+}
+
+#[test]
+fn a_system_without_an_address_is_answered_at_its_card() {
+    in_lab(|lab| {
+        let mut daemon = serving(lab, FULL)?;
+        let client = lab.client()?;
+        let mut tcpdump = client.command("tcpdump")?;
+        tcpdump.args([
+            "-l", "-e", "-n", "-vv", "-c", "2", "-i", "eth0", "src", "port", "67",
+        ]);
+        let mut heard = Process::start(&mut tcpdump, &lab.folder().join("heard.log"))?;
+        heard.until_printed("listening on", READY)?;
+        dhclient(lab, &client, "")?.context("no lease")?;
+        heard.wait(READY)?;
+        let heard = heard.printed();
+        for wanted in [&format!("> {}, ethertype IPv4", client.mac()), "udp sum ok"] {
+            ensure!(heard.matches(wanted).count() == 2, "{wanted}: {heard}");
+        }
         daemon.must_run()
     });
 }

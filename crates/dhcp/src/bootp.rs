@@ -3,7 +3,6 @@
 use crate::answer::{Answer, Done};
 use crate::book::PoolId;
 use crate::context::Context;
-use crate::contributors::{names, network};
 use crate::destination::{CLIENT_PORT, Destination, is_host};
 use crate::discard::Discard;
 use crate::event::EventKind;
@@ -32,9 +31,7 @@ impl Server {
         let mut reply = Reply::bootp(request);
         reply.header().set_siaddr(context.link.address);
         reply.header().set_yiaddr(address);
-        let hostname = self.book.reserved_name(request.mac, None);
-        network(&mut reply, self.book.subnet(subnet));
-        names(&mut reply, self.book.subnet(subnet), hostname);
+        self.describe(context, &mut reply, subnet, None);
         // RFC 1542 section 4.1.2.
         let current = request.client_address.filter(|address| is_host(*address));
         let destination = match (relay, current) {

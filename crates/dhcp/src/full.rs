@@ -76,7 +76,7 @@ impl Server {
         let reply = self.lease_reply(context, MessageType::Offer, subnet, address, boot.as_ref());
         let boot_file = boot.map(|boot| boot.file);
         events.push(context.event(EventKind::Offer { address, boot_file }));
-        let destination = relay.unwrap_or(Destination::Broadcast(crate::destination::CLIENT_PORT));
+        let destination = relay.unwrap_or_else(|| Destination::newcomer(request, address));
         let reply = Some(context.outgoing(destination, reply).transmit());
         Ok(Answer::Done(Done { reply, events }))
     }
@@ -126,7 +126,7 @@ impl Server {
         let destination = match (relay, meant) {
             (Some(relay), _) => relay,
             (None, Request::Extending(address)) => Destination::client(address),
-            (None, _) => Destination::Broadcast(crate::destination::CLIENT_PORT),
+            (None, _) => Destination::newcomer(request, address),
         };
         if let Some(ciaddr) = request.client_address {
             reply.header().set_ciaddr(ciaddr);
@@ -283,7 +283,7 @@ impl Server {
     }
 
     /// Network and boot options. Those that a small reply could lose come last.
-    fn describe(
+    pub(crate) fn describe(
         &self,
         context: &Context<'_>,
         reply: &mut Reply,

@@ -34,7 +34,7 @@
 //! * The client identifier alone does not identify (section 4.2 says it does): see [`ClientKey`].
 //! * An unknown client in INIT-REBOOT or RENEWING keeps an address that is free (section 4.3.2 wants
 //!   silence, for the sake of other servers): we are authoritative or a proxy.
-//! * Clients without an address are always answered by broadcast: see [`Destination`].
+//! * Firmware without an address is always answered by broadcast: see [`Destination`].
 #![forbid(unsafe_code)]
 
 mod answer;
@@ -48,6 +48,7 @@ mod destination;
 mod discard;
 mod event;
 mod flood;
+mod frame;
 mod free_set;
 mod full;
 mod hostname;
@@ -74,6 +75,7 @@ pub use client_id::ClientKey;
 pub use destination::Destination;
 pub use discard::Discard;
 pub use event::{Event, EventKind};
+pub use frame::frame;
 pub use lease::{BindingState, Lease, LeaseChange};
 pub use link::{Config, Link, LinkId, Mode, Reservation, Subnet};
 pub use operator::Refusal;

@@ -38,6 +38,16 @@ impl RelayInfo {
             server_override: address(SERVER_OVERRIDE),
         })
     }
+
+    /// What came without a relay's address (`giaddr` 0): a switch put it in, which takes it from the answer, or the
+    /// client made it up. It is echoed (section 2.2: "in all replies"), and says nothing else.
+    pub(crate) fn of_a_switch(self) -> Self {
+        Self {
+            raw: self.raw,
+            link_selection: None,
+            server_override: None,
+        }
+    }
 }
 
 /// Code, length, bytes, until the option is used up (RFC 3046 section 2.0: neither pads nor an end).

@@ -30,6 +30,21 @@ pub(crate) struct Reply {
 impl Reply {
     /// The header that answers `request` (RFC 2131 table 3), with option 53 in front.
     pub(crate) fn to(request: &Request, kind: MessageType) -> Self {
+        let packet = request.max_message_size.unwrap_or(MIN_PACKET);
+        let limit = usize::from(packet.clamp(MIN_PACKET, MAX_PACKET)) - PACKET_HEADERS;
+        let mut reply = Self::bare(request, limit);
+        reply.push(DhcpOption::MessageType(kind));
+        reply
+    }
+
+    /// The header that answers a BOOTP `request`: no option says what it is, and there is room for 64 bytes of them
+    /// (RFC 1542 section 2.1).
+    pub(crate) fn bootp(request: &Request) -> Self {
+        Self::bare(request, MIN_LEN)
+    }
+
+    /// The header alone, of a reply that is to have at most `limit` bytes.
+    fn bare(request: &Request, limit: usize) -> Self {
         let zero = Ipv4Addr::UNSPECIFIED;
         let relay = request.relay_agent.unwrap_or(zero);
         let mac = &request.mac.0;
@@ -38,22 +53,12 @@ impl Reply {
             .set_opcode(Opcode::BootReply)
             .set_htype(HType::from(request.hardware_type))
             .set_flags(Flags::from(request.flags));
-        let packet = request.max_message_size.unwrap_or(MIN_PACKET);
         Self {
             message,
-            options: vec![DhcpOption::MessageType(kind)],
+            options: Vec::new(),
             relay_info: request.relay_info.as_ref().map(|info| info.raw.clone()),
-            limit: usize::from(packet.clamp(MIN_PACKET, MAX_PACKET)) - PACKET_HEADERS,
+            limit,
         }
-    }
-
-    /// The header that answers a BOOTP `request`: no option says what it is, and there is room for 64 bytes of them
-    /// (RFC 1542 section 2.1).
-    pub(crate) fn bootp(request: &Request) -> Self {
-        let mut reply = Self::to(request, MessageType::Unknown(0));
-        reply.options.clear();
-        reply.limit = MIN_LEN;
-        reply
     }
 
     /// The header fields, to be set by contributors.

@@ -48,7 +48,7 @@ pub(crate) struct Request {
     pub(crate) relay_agent: Option<Ipv4Addr>,
     /// `chaddr` cut to `hlen`.
     pub(crate) mac: MacAddr,
-    /// Option 82, only where a relay stands behind it.
+    /// Option 82.
     pub(crate) relay_info: Option<RelayInfo>,
     /// Who the client is in the lease book.
     pub(crate) key: ClientKey,
@@ -106,8 +106,11 @@ impl Request {
         let relay_agent = given(header.giaddr());
         let relay_info = options
             .bytes(option_code::RELAY_AGENT)
-            .filter(|_| relay_agent.is_some())
-            .and_then(RelayInfo::decode);
+            .and_then(RelayInfo::decode)
+            .map(|info| match relay_agent {
+                Some(_) => info,
+                None => info.of_a_switch(),
+            });
         Ok(Self {
             kind,
             hardware_type,

@@ -18,6 +18,5 @@ pub use many::{Received, send_many};
 pub use neighbour::neighbour;
 pub use port::{Holder, Protocol, holder};
 pub use router::router_socket;
-pub use sys::arp_socket;
-pub use sys::return_freed_memory;
+pub use sys::{arp_socket, frame_socket, return_freed_memory};
 pub use udp::{Segments, bind_device_udp, bind_tcp, bind_udp};

@@ -104,11 +104,23 @@ pub(crate) fn list_interfaces() -> io::Result<Vec<Listed>> {
 ///
 /// It comes as a `UdpSocket` for that type's safe `send` and `recv`.
 pub fn arp_socket(index: u32) -> io::Result<UdpSocket> {
-    let arp = (libc::ETH_P_ARP as u16).to_be();
+    packet_socket(index, libc::ETH_P_ARP as u16)
+}
+
+/// A socket that sends whole Ethernet frames out of one interface, non-blocking, and hears nothing. Needs `CAP_NET_RAW`.
+///
+/// It comes as a `UdpSocket` for that type's safe `send`.
+pub fn frame_socket(index: u32) -> io::Result<UdpSocket> {
+    packet_socket(index, 0)
+}
+
+/// A socket for frames of one type (packet(7)), of none for 0.
+fn packet_socket(index: u32, frames: u16) -> io::Result<UdpSocket> {
+    let frames = frames.to_be();
     let socket = Socket::new(
         Domain::PACKET,
         Type::RAW,
-        Some(Protocol::from(i32::from(arp))),
+        Some(Protocol::from(i32::from(frames))),
     )?;
     socket.set_nonblocking(true)?;
     // SAFETY: a sockaddr_ll fits a sockaddr_storage, and all of it is written before its length is.
@@ -118,7 +130,7 @@ pub fn arp_socket(index: u32) -> io::Result<UdpSocket> {
                 .cast::<libc::sockaddr_ll>()
                 .write(libc::sockaddr_ll {
                     sll_family: libc::AF_PACKET as u16,
-                    sll_protocol: arp,
+                    sll_protocol: frames,
                     sll_ifindex: index as i32,
                     sll_hatype: 0,
                     sll_pkttype: 0,

@@ -28,6 +28,9 @@ pub struct Boot {
     pub address: Ipv4Addr,
     /// The server that it would ask by TFTP; a URL says it by itself.
     pub server: Ipv4Addr,
+    /// The server that a GRUB which starts from there would ask: it reads the header of the acknowledgement, and no
+    /// proxy's offer (GRUB's `efinet.c`, 2.06). `None`: it asks nobody.
+    pub of_grub: Option<Ipv4Addr>,
     /// The file, or a URL.
     pub file: String,
 }
@@ -143,6 +146,10 @@ impl Session<'_> {
         Ok(Boot {
             address,
             server,
+            of_grub: match file.contains("://") || ack.siaddr.is_unspecified() {
+                true => None,
+                false => Some(ack.siaddr),
+            },
             file,
         })
     }

@@ -113,6 +113,15 @@ fn booted(story: &Story) -> Result<(Ipv4Addr, &str), &str> {
     Ok((end.server, &end.file))
 }
 
+#[test]
+fn grub_goes_on_to_us_where_the_addresses_are_ours_only() {
+    for (mode, server) in [(Mode::Full, Some(SERVER)), (Mode::Proxy, None)] {
+        let mut site = Site::new(mode, Telling::Whole);
+        let story = play(&machine(Rules::Edk2, 7), &mut site);
+        assert_eq!(story.end.map(|boot| boot.of_grub), Ok(server), "{mode:?}");
+    }
+}
+
 /// How often port 4011 was asked.
 fn asked_boot_server(story: &Story) -> usize {
     let sent = story.packets.iter().filter(|line| line.sent);

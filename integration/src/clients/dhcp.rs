@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
 use crate::lab::{Client, Lab};
-use crate::process::{Process, ran, until};
+use crate::process::{Process, ran, succeed, until};
 
 /// What a DHCP client was given, as it tells its hook script.
 #[derive(Debug)]
@@ -49,11 +49,13 @@ pub fn udhcpc(lab: &Lab, client: &Client, words: &[&str]) -> Result<Option<Lease
     }
 }
 
-/// Asks with ISC's `dhclient`, which sends `config` (its own language) too.
+/// Asks with ISC's `dhclient`, which sends `config` (its own language) too, as one that never had a lease.
 pub fn dhclient(lab: &Lab, client: &Client, config: &str) -> Result<Option<Lease>> {
     let lease = lease_file(lab, client);
     let configured = lease.with_extension("dhclient.conf");
     fs::write(&configured, config)?;
+    let earlier = [lease.as_path(), Path::new("/run/dhclient.leases")];
+    succeed(client.command("rm")?.arg("-f").args(earlier))?;
     let mut command = client.command("dhclient")?;
     command.args(["-1", "-d", "-v", "-cf"]).arg(configured);
     command.arg("-sf").arg(hook(lab)?);

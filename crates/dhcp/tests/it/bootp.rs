@@ -54,3 +54,11 @@ fn nobody_gets_an_address_of_the_pool_for_ever() {
     let other = said(&mut lab(), &Packet::new(mac(2)));
     assert_eq!(other, Err(Discard::NothingReserved));
 }
+
+#[test]
+fn it_is_told_what_the_operator_wants_it_told_too() {
+    let mut lab = lab();
+    lab.policy.options = vec![(mac(1), 42, ip(7).octets().to_vec())];
+    let seen = said(&mut lab, &Packet::new(mac(1))).unwrap().unwrap();
+    assert_eq!(seen.option(42), Some(&ip(7).octets()[..]));
+}

@@ -16,11 +16,24 @@ fn a_client_gets_an_address_in_four_messages() {
 }
 
 #[test]
-fn a_client_without_an_address_is_answered_by_broadcast() {
+fn a_client_without_an_address_is_answered_at_its_card() {
     let mut lab = Lab::full(20, 250);
     let offer = lab.ask(&linux(1, 1).kind(1));
-    assert_eq!(offer.destination, Destination::Broadcast(68));
-    assert_eq!(offer.from_port, 67);
+    let to = Destination::Card(mac(1), SocketAddrV4::new(offer.yiaddr, 68));
+    assert_eq!((offer.destination, offer.from_port), (to, 67));
+    let request = linux(1, 1).kind(3).requested(offer.yiaddr).server(SERVER);
+    assert_eq!(lab.ask(&request).destination, to);
+}
+
+#[test]
+fn who_asks_for_a_broadcast_or_is_firmware_hears_a_broadcast() {
+    let mut lab = Lab::full(20, 250);
+    let mut flagged = linux(1, 1);
+    flagged.flags = 0x8000;
+    for packet in [flagged, ovmf(3), ipxe(4)] {
+        let offer = lab.ask(&packet.kind(1));
+        assert_eq!(offer.destination, Destination::Broadcast(68));
+    }
 }
 
 #[test]
@@ -70,8 +83,8 @@ fn a_rebooting_client_keeps_its_address() {
     let address = lab.dora(&linux(1, 1));
     let ack = lab.ask(&linux(1, 1).kind(3).requested(address));
     assert_eq!(
-        (ack.kind(), ack.yiaddr, ack.destination),
-        (5, address, Destination::Broadcast(68))
+        (ack.kind(), ack.yiaddr, ack.destination.address()),
+        (5, address, SocketAddrV4::new(address, 68))
     );
 }
 

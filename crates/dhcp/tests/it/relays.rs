@@ -67,9 +67,21 @@ fn a_malformed_relay_option_is_not_echoed() {
 }
 
 #[test]
-fn a_client_that_made_up_a_relay_option_does_not_get_it_back() {
+fn a_switch_that_is_no_relay_gets_its_option_back() {
     let offer = lab().ask(&linux(1, 1).option(82, CIRCUIT).kind(1));
-    assert_eq!(offer.option(82), None);
+    assert_eq!(offer.options.last(), Some(&(82, CIRCUIT.to_vec())));
+}
+
+#[test]
+fn without_a_relay_the_option_decides_nothing() {
+    let plain = lab().ask(&linux(1, 1).kind(1));
+    for wish in [[5, 4, 10, 2, 0, 0], [11, 4, 10, 1, 0, 1]] {
+        let offer = lab().ask(&linux(1, 1).option(82, &wish).kind(1));
+        assert_eq!(
+            (offer.yiaddr, offer.option(54)),
+            (plain.yiaddr, plain.option(54))
+        );
+    }
 }
 
 #[test]

@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use boot::Plan;
 use boot::loader::{self, Chain};
 use dhcp::{
-    Answer, BootFile, BootPolicy, ClientInfo, Done, Event, EventKind, Pending, Received, Server,
-    Telling,
+    Answer, BootFile, BootPolicy, ClientInfo, Destination, Done, Event, EventKind, Pending,
+    Received, Server, Telling, Transmit, frame,
 };
 use model::{Firmware, KnownBy, MacAddr, Stage, Way};
 use store::Leases;
@@ -111,6 +111,8 @@ pub struct Outlet {
     daemon: Arc<Daemon>,
     link: Link,
     sockets: [std::net::UdpSocket; 2],
+    /// For cards that have no address yet; without it they hear broadcasts.
+    frames: Option<std::net::UdpSocket>,
 }
 
 impl Outlet {
@@ -120,13 +122,26 @@ impl Outlet {
             let to = reply.destination.address();
             let from = SocketAddrV4::new(self.link.address, reply.from_port);
             self.daemon.captures.dhcp(false, from, to, &reply.bytes);
-            let socket = &self.sockets[usize::from(reply.from_port == 4011)];
-            if let Err(error) = socket.send_to(&reply.bytes, to) {
+            if let Err(error) = self.transmit(reply, from) {
                 warn!(interface = self.link.name, %to, %error, "DHCP: an answer was not sent");
             }
         }
         let events = done.events.iter();
         events.for_each(|event| tell(&self.daemon, event));
+    }
+
+    fn transmit(&self, reply: &Transmit, from: SocketAddrV4) -> io::Result<usize> {
+        let socket = &self.sockets[usize::from(reply.from_port == 4011)];
+        match (reply.destination, &self.frames) {
+            (Destination::Card(card, to), Some(frames)) => {
+                frames.send(&frame(self.link.mac, from, card, to, &reply.bytes))
+            }
+            (Destination::Card(_, to), None) => {
+                let everybody = SocketAddrV4::new(Ipv4Addr::BROADCAST, to.port());
+                socket.send_to(&reply.bytes, everybody)
+            }
+            (destination, _) => socket.send_to(&reply.bytes, destination.address()),
+        }
     }
 }
 
@@ -231,10 +246,17 @@ pub async fn serve(
     http_port: u16,
     mut shutdown: watch::Receiver<bool>,
 ) -> io::Result<()> {
+    let frames = net::frame_socket(link.id.0)
+        .inspect_err(|error| {
+            let interface = &link.name;
+            info!(interface, %error, "DHCP: machines without an address are answered by broadcast (CAP_NET_RAW is needed)");
+        })
+        .ok();
     let outlet = Arc::new(Outlet {
         daemon,
         link,
         sockets,
+        frames,
     });
     let (_receiver, ended) = Receiver::start(shared, outlet, http_port)?;
     tokio::select! {
@@ -256,6 +278,7 @@ fn tell(daemon: &Daemon, event: &Event) {
                 let leaves = daemon.is_leaving(client, firmware);
                 daemon.discovered(client, firmware, arch);
                 daemon.tell_what_was_missed(client);
+                daemon.tell_of_no_url(client, arch);
                 let own_disk = leaves || daemon.plan(client) == Plan::LocalDisk;
                 daemon.learn(client, |facts| facts.own_disk = own_disk);
             }
@@ -270,6 +293,7 @@ fn tell(daemon: &Daemon, event: &Event) {
         }
         EventKind::ProxyOffer { boot_file } => {
             daemon.reached(client, Stage::Offer, boot_file);
+            daemon.learn(client, |facts| facts.is_beside_another = true);
             daemon.expect(client);
         }
         EventKind::Ack {
