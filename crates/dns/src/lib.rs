@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod keys;
 mod policy;
 mod query;
 mod reply;

@@ -48,35 +48,37 @@ const BELIEVED_BEHIND: u64 = 24 * 3600;
 /// than a month, nobody knows how much time has passed (a server whose clock has no battery begins in
 /// some other year): then none has, so that no client loses its address by it, and the records as
 /// they are to be written anew come with a line for the log.
-pub fn from_disk(
-    records: Vec<LeaseRecord>,
+pub fn from_disk<R: Iterator<Item = LeaseRecord> + Clone>(
+    records: R,
     now: Now,
-) -> (Vec<Lease>, Option<(Vec<Change>, String)>) {
-    let written = records
-        .iter()
-        .map(|record| record.written)
-        .max()
-        .unwrap_or(0);
+) -> (
+    impl Iterator<Item = Lease> + use<R>,
+    Option<(Vec<Change>, String)>,
+) {
+    let written = records.clone().map(|record| record.written).max();
+    let written = written.unwrap_or(0);
     let believed = written.saturating_sub(BELIEVED_BEHIND)..=written.saturating_add(BELIEVED_AHEAD);
-    let leases = records.into_iter().map(from_record);
-    if written == 0 || believed.contains(&now.unix) {
-        return (leases.collect(), None);
-    }
-    let leases: Vec<Lease> = leases
-        .map(|lease| Lease {
-            // Of a year at most: the server cuts what is left.
-            expires_unix: (lease.expires_unix.saturating_add(now.unix)).saturating_sub(written),
-            ..lease
-        })
-        .collect();
-    let put = |lease: &Lease| Change::Put(to_record(lease, now));
-    let note = format!(
-        "the clock says {} and leases were last written at {written} (seconds since 1970): each is taken \
-         to have as much time left as it had then",
-        now.unix
-    );
-    let changes = leases.iter().map(put).collect();
-    (leases, Some((changes, note)))
+    let is_believed = written == 0 || believed.contains(&now.unix);
+    let leases = records
+        .map(from_record)
+        .map(move |lease| match is_believed {
+            true => lease,
+            false => Lease {
+                // Of a year at most: the server cuts what is left.
+                expires_unix: (lease.expires_unix.saturating_add(now.unix)).saturating_sub(written),
+                ..lease
+            },
+        });
+    let rewritten = (!is_believed).then(|| {
+        let note = format!(
+            "the clock says {} and leases were last written at {written} (seconds since 1970): each is taken \
+             to have as much time left as it had then",
+            now.unix
+        );
+        let put = |lease| Change::Put(to_record(&lease, now));
+        (leases.clone().map(put).collect(), note)
+    });
+    (leases, rewritten)
 }
 
 /// A lease as the protocol knows it.
@@ -195,8 +197,9 @@ mod tests {
     /// What is left, at `now`, of two leases that had an hour and nothing left when they were written.
     fn left_at(now: u64) -> (u64, u64, bool) {
         let stored = [lease(1, NOW.unix + 3600), lease(2, NOW.unix)];
-        let records = stored.iter().map(|lease| to_record(lease, NOW)).collect();
+        let records = stored.iter().map(|lease| to_record(lease, NOW));
         let (leases, rewritten) = from_disk(records, Now { unix: now });
+        let leases: Vec<Lease> = leases.collect();
         let left = |at: usize| leases[at].expires_unix.saturating_sub(now);
         (left(0), left(1), rewritten.is_some())
     }
@@ -220,16 +223,16 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_put_right_again_ends_no_lease_either() {
-        let records = vec![to_record(&lease(1, NOW.unix + 3600), NOW)];
+        let record = to_record(&lease(1, NOW.unix + 3600), NOW);
         let wrong = Now { unix: 1000 };
-        let (_, rewritten) = from_disk(records, wrong);
+        let (_, rewritten) = from_disk(std::iter::once(record), wrong);
         let put = |change| match change {
             Change::Put(record) => record,
             Change::Remove(address) => panic!("{address} was removed"),
         };
-        let on_disk = rewritten.unwrap().0.into_iter().map(put).collect();
+        let on_disk = rewritten.unwrap().0.into_iter().map(put);
         let (leases, _) = from_disk(on_disk, NOW);
-        assert_eq!(leases, [lease(1, NOW.unix + 3600)]);
+        assert!(leases.eq([lease(1, NOW.unix + 3600)]));
     }
 
     #[test]

@@ -69,25 +69,29 @@ pub async fn follow(
             .iter()
             .map(|served| served.link.address)
             .collect();
-        let now = lease_clock();
-        let (hosts, mut leases) = shared.with(|server| {
+        let clock = lease_clock();
+        let (now, leases) = shared.with(|server| {
             let holder = |address| {
                 let lease = server.lease(address)?;
-                let is_active = lease.state == BindingState::Bound && lease.expires_unix > now.unix;
+                let is_active =
+                    lease.state == BindingState::Bound && lease.expires_unix > clock.unix;
                 is_active.then_some(lease.mac)
             };
-            let names = server.names(now);
-            let names = names.map(|(name, address)| (name.to_owned(), address));
-            let names: Vec<(String, Ipv4Addr)> = names.collect();
-            (identity::hosts(&daemon, holder), names)
+            let names = || server.names(clock);
+            // They come in no order.
+            let sum = names().map(|name| state.hash_one(name));
+            let sum = sum.fold(0, u64::wrapping_add);
+            let now = Some((own, identity::hosts(&daemon, holder), sum));
+            // Of many names a copy is as long as the zone: it is made when something has changed.
+            let owned = |(name, address): (&str, _)| (name.to_owned(), address);
+            let leases = (published != now).then(|| names().map(owned).collect::<Vec<_>>());
+            (now, leases)
         });
-        leases.sort_unstable();
-        // Of many names a second copy would be as long as the zone.
-        let now = (own, hosts, state.hash_one(&leases));
-        if published.as_ref() != Some(&now) {
-            let (own, hosts, _) = &now;
+        if let (Some((own, hosts, _)), Some(leases)) = (&now, leases) {
             dns.publish(dns::zone(&daemon.config, own, hosts, leases));
-            published = Some(now);
+            published = now;
+            // What the making took goes back: as much as the zone has, twice and more.
+            net::return_freed_memory();
         }
         tokio::select! {
             () = tokio::time::sleep(PAUSE.max(start.elapsed() * SHARE)) => {}

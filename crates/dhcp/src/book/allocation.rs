@@ -111,7 +111,9 @@ impl LeaseBook {
             .filter(|entry| entry.lease.state != BindingState::Declined)
             .filter(|entry| unix >= entry.alive_until)
             .collect();
-        others.sort_by_key(|entry| std::cmp::Reverse(entry.lease.expires_unix));
+        others.sort_by_key(|entry| {
+            std::cmp::Reverse((entry.lease.expires_unix, entry.lease.address))
+        });
         let is_replaced = |index: usize, entry: &Entry| {
             entry.lease.client_id.is_none()
                 || entry.lease.client_id == key.client_id
@@ -211,7 +213,8 @@ impl LeaseBook {
         let rank = |entry: &&Entry| {
             let is_current = !entry.is_over(unix);
             let is_firmware = is_current && entry.lease.client_id.is_none();
-            (is_current, is_firmware, entry.lease.expires_unix)
+            let lease = &entry.lease;
+            (is_current, is_firmware, lease.expires_unix, lease.address)
         };
         own.max_by_key(rank).map(|entry| entry.lease.address)
     }

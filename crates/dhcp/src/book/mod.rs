@@ -4,12 +4,15 @@
 
 mod allocation;
 mod holders;
+mod index;
 mod names;
 mod reservations;
 
 use std::collections::{HashMap, HashSet};
 use std::net::Ipv4Addr;
 
+use index::Index;
+use indexmap::IndexMap;
 use model::{KnownBy, MacAddr};
 
 use crate::client_id::ClientKey;
@@ -40,11 +43,12 @@ pub(crate) struct LeaseBook {
     pub(crate) recognition: Recognition,
     /// Ours, the routers', the DNS servers'.
     taken_by_hosts: HashSet<Ipv4Addr>,
-    entries: HashMap<Ipv4Addr, Entry>,
+    entries: IndexMap<Ipv4Addr, Entry>,
     /// Who has an address without a lease.
     holders: HashMap<Ipv4Addr, MacAddr>,
-    by_mac: HashMap<MacAddr, Vec<Ipv4Addr>>,
-    by_name: HashMap<String, Ipv4Addr>,
+    by_mac: Index,
+    /// One address for each name: the last that took it.
+    by_name: Index,
     pub(crate) offers: Offers,
     /// Inner-loop turns since the start: the cost of packets without a clock.
     pub(crate) steps: u64,
@@ -96,10 +100,10 @@ impl LeaseBook {
             reserved_addresses: HashMap::new(),
             reserved_names: HashSet::new(),
             recognition: Recognition::default(),
-            entries: HashMap::new(),
+            entries: IndexMap::new(),
             holders: HashMap::new(),
-            by_mac: HashMap::new(),
-            by_name: HashMap::new(),
+            by_mac: Index::default(),
+            by_name: Index::default(),
             offers: Offers::default(),
             steps: 0,
         };
@@ -134,11 +138,9 @@ impl LeaseBook {
     }
 
     /// The leases and how long their clients are known to live, to build the next book from.
-    pub(crate) fn into_leases(self) -> Vec<(Lease, u64)> {
+    pub(crate) fn into_leases(self) -> impl Iterator<Item = (Lease, u64)> {
         let entries = self.entries.into_values();
-        entries
-            .map(|entry| (entry.lease, entry.alive_until))
-            .collect()
+        entries.map(|entry| (entry.lease, entry.alive_until))
     }
 
     /// The subnet that holds an address: the longest prefix that does.
@@ -165,13 +167,27 @@ impl LeaseBook {
     }
 
     pub(crate) fn leases_of(&self, mac: MacAddr) -> impl Iterator<Item = &Lease> {
-        let addresses = self.by_mac.get(&mac).map(Vec::as_slice).unwrap_or_default();
-        addresses.iter().filter_map(|address| self.lease(*address))
+        self.entries_of_mac(mac).map(|entry| &entry.lease)
+    }
+
+    fn entries_of_mac(&self, mac: MacAddr) -> impl Iterator<Item = &Entry> {
+        let addresses = self.by_mac.candidates(&mac);
+        let entries = addresses.filter_map(|address| self.entries.get(&address));
+        entries.filter(move |entry| entry.lease.mac == mac)
+    }
+
+    /// Who has a name, or had it last.
+    fn holder_of(&self, name: &str) -> Option<&Lease> {
+        let mut leases = self
+            .by_name
+            .candidates(name)
+            .filter_map(|at| self.lease(at));
+        leases.find(|lease| lease.hostname.as_deref() == Some(name))
     }
 
     /// Whether the client has a reservation or any lease: the flood's limits are not for it.
     pub(crate) fn is_known(&self, mac: MacAddr) -> bool {
-        self.by_mac.contains_key(&mac)
+        self.entries_of_mac(mac).next().is_some()
             || self.recognition.of(mac).is_some()
             || self.reservations.contains_key(&KnownBy::Mac(mac))
     }
@@ -180,16 +196,17 @@ impl LeaseBook {
     pub(crate) fn apply(&mut self, change: LeaseChange) {
         let address = change.address();
         self.drop_offer(address);
-        let old = self.entries.remove(&address);
+        let old = self.entries.swap_remove(&address);
         if let Some(old) = &old {
             self.unlink(old);
         }
         if let LeaseChange::Put(lease) = change {
             self.holders.remove(&address);
             let same_client = old.filter(|old| old.lease.mac == lease.mac);
-            self.by_mac.entry(lease.mac).or_default().push(address);
-            if let Some(name) = &lease.hostname {
-                self.by_name.insert(name.clone(), address);
+            let before = lease.hostname.as_deref();
+            let before = before.and_then(|name| Some((name, self.holder_of(name)?.address)));
+            if let Some((name, before)) = before {
+                self.by_name.remove(name, before);
             }
             if let Some(PoolId(index)) = self.subnet_of(address) {
                 let is_declined = lease.state == BindingState::Declined;
@@ -202,6 +219,7 @@ impl LeaseBook {
                 queued: None,
             };
             self.entries.insert(address, entry);
+            self.link(address);
         }
         self.refresh(address);
     }
@@ -222,11 +240,8 @@ impl LeaseBook {
     }
 
     fn entries_of(&self, id: PoolId, mac: MacAddr) -> impl Iterator<Item = &Entry> {
-        let addresses = self.by_mac.get(&mac).map(Vec::as_slice).unwrap_or_default();
-        let here = addresses
-            .iter()
-            .filter(move |address| self.subnet_of(**address) == Some(id));
-        here.filter_map(|address| self.entries.get(address))
+        let is_here = move |entry: &&Entry| self.subnet_of(entry.lease.address) == Some(id);
+        self.entries_of_mac(mac).filter(is_here)
     }
 
     fn is_set_aside(&self, address: Ipv4Addr) -> bool {
@@ -238,19 +253,22 @@ impl LeaseBook {
         self.refresh(address);
     }
 
+    /// Puts what is in `entries` into the indexes.
+    fn link(&mut self, address: Ipv4Addr) {
+        let lease = |address: Ipv4Addr| &self.entries[&address].lease;
+        self.by_mac.insert(address, |address| &lease(address).mac);
+        if lease(address).hostname.is_some() {
+            let name = |address| lease(address).hostname.as_deref().unwrap_or_default();
+            self.by_name.insert(address, name);
+        }
+    }
+
     /// Takes an entry that has left `entries` out of the indexes and out of its pool's queue.
     fn unlink(&mut self, old: &Entry) {
         let address = old.lease.address;
-        if let Some(addresses) = self.by_mac.get_mut(&old.lease.mac) {
-            addresses.retain(|other| *other != address);
-            if addresses.is_empty() {
-                self.by_mac.remove(&old.lease.mac);
-            }
-        }
-        if let Some(name) = &old.lease.hostname
-            && self.by_name.get(name) == Some(&address)
-        {
-            self.by_name.remove(name);
+        self.by_mac.remove(&old.lease.mac, address);
+        if let Some(name) = old.lease.hostname.as_deref() {
+            self.by_name.remove(name, address);
         }
         if let Some(PoolId(index)) = self.subnet_of(address) {
             let pool = &mut self.pools[index];

@@ -16,7 +16,7 @@ impl LeaseBook {
                     return Some((reserved, lease.address));
                 }
                 let name = lease.hostname.as_deref()?;
-                let is_first = self.by_name.get(name) == Some(&lease.address);
+                let is_first = self.by_name.candidates(name).any(|at| at == lease.address);
                 (is_first && !self.reserved_names.contains(name)).then_some((name, lease.address))
             })
     }
@@ -32,10 +32,7 @@ impl LeaseBook {
             return Some(reserved.to_owned());
         }
         let wanted = wanted?;
-        let holder = self
-            .by_name
-            .get(wanted)
-            .and_then(|address| self.lease(*address));
+        let holder = self.holder_of(wanted);
         let is_held = holder.is_some_and(|lease| lease.mac != key.mac && lease.is_active(unix));
         (!is_held && !self.reserved_names.contains(wanted)).then(|| wanted.to_owned())
     }

@@ -254,7 +254,7 @@ pub fn zone(
     config: &config::Config,
     own: &[Ipv4Addr],
     hosts: &[HostIdentity],
-    leases: impl IntoIterator<Item = (String, Ipv4Addr)>,
+    mut leases: Vec<(String, Ipv4Addr)>,
 ) -> Zone {
     let mut names: Vec<(String, Ipv4Addr)> = own
         .iter()
@@ -280,13 +280,16 @@ pub fn zone(
             names.push((host.hostname.clone(), host.address));
         }
     }
-    for (name, address) in leases {
-        let name = name.to_ascii_lowercase();
+    leases
+        .iter_mut()
+        .for_each(|(name, _)| name.make_ascii_lowercase());
+    leases.sort_unstable();
+    leases.dedup_by(|(name, _), (before, _)| name == before);
+    leases.retain(|(name, _)| {
         let reserved = NOT_FROM_CLIENTS.contains(&name.as_str());
-        if !name.contains('.') && !reserved && taken.insert(name.clone()) {
-            names.push((name, address));
-        }
-    }
+        !name.contains('.') && !reserved && !taken.contains(name)
+    });
+    names.append(&mut leases);
     let keys = hosts
         .iter()
         .map(|host| (&host.hostname, host.address, host.key.sha256()));
@@ -476,7 +479,7 @@ mod tests {
         );
         let leases = ["NAS", "netbootd", "pc1", "wpad", "pc7"]
             .map(|name| (name.to_owned(), Ipv4Addr::new(10, 0, 0, 66)));
-        let zone = zone(&config, &[Ipv4Addr::new(10, 0, 0, 1)], &[], leases);
+        let zone = zone(&config, &[Ipv4Addr::new(10, 0, 0, 1)], &[], leases.into());
         let last = |name: &str| find(&zone, name).map(|address| address.octets()[3]);
         assert_eq!(
             [last("nas"), last("netbootd"), last("pc1")],
