@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::net::Ipv4Addr;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use crate::{Change, LeaseRecord, salvage};
@@ -35,7 +36,7 @@ const TOGETHER: usize = 1000;
 #[derive(Debug, Default)]
 pub(crate) struct Content {
     /// The last record of each address that has one.
-    pub records: BTreeMap<Ipv4Addr, LeaseRecord>,
+    pub records: Records,
     /// Where the next batch goes.
     pub end: u64,
     /// What is wrong with single records of good batches, one line each.
@@ -47,6 +48,32 @@ pub(crate) struct Content {
     /// Bytes that a file of the records alone would have, about.
     pub used: u64,
     pub condition: Condition,
+}
+
+/// The records of a file. They stay the text that they are there: who takes one after the other holds none twice.
+#[derive(Debug, Default)]
+pub struct Records {
+    bytes: Vec<u8>,
+    places: BTreeMap<Ipv4Addr, Range<usize>>,
+}
+
+impl Records {
+    /// Each of them, by address.
+    pub fn iter(&self) -> impl Iterator<Item = LeaseRecord> + Clone {
+        let texts = self.places.values().map(|place| &self.bytes[place.clone()]);
+        // They were read before: nothing falls out here.
+        texts.filter_map(|text| LeaseRecord::from_bytes(text).ok())
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.places.is_empty()
+    }
 }
 
 /// How a file is.
@@ -62,56 +89,63 @@ pub(crate) enum Condition {
 
 impl Content {
     /// Reads all that can be read.
-    pub(crate) fn read(bytes: &[u8]) -> Self {
+    pub(crate) fn read(bytes: Vec<u8>) -> Self {
         let mut content = Self::default();
-        let mut rest = bytes.strip_prefix(TITLE).unwrap_or_else(|| {
+        let mut at = TITLE.len();
+        if !bytes.starts_with(TITLE) {
             content.condition = Condition::Damaged;
-            bytes
-        });
+            at = 0;
+        }
         let mut lines = 0;
         loop {
+            let rest = &bytes[at..];
             if let Some(body) = batch(rest) {
+                at += HEADER;
                 for line in body.split_inclusive(|byte| *byte == b'\n') {
-                    content.apply(line);
+                    content.apply(line, at);
+                    at += line.len();
                     lines += 1;
                 }
-                rest = &rest[HEADER + body.len()..];
                 continue;
             }
-            content.end = (bytes.len() - rest.len()) as u64;
+            content.end = at as u64;
             if rest.iter().all(|byte| *byte == 0) {
                 break;
             }
             let is_batch = |at: &usize| rest[*at] == b'+' && batch(&rest[*at..]).is_some();
             let next = (1..rest.len()).find(is_batch);
-            let (broken, after) = rest.split_at(next.unwrap_or(rest.len()));
+            let broken = &rest[..next.unwrap_or(rest.len())];
             let (records, unreadable) = salvage::records(broken);
             content.unreadable += unreadable;
-            for record in &records {
-                content.records.insert(record.address, record.clone());
+            for (place, record) in &records {
+                let place = at + place.start..at + place.end;
+                content.records.places.insert(record.address, place);
             }
             if next.is_some() {
                 content.condition = Condition::Damaged;
             } else if content.condition == Condition::Whole {
                 content.condition = Condition::Cut;
-                content.cut = records;
+                content.cut = records.into_iter().map(|(_, record)| record).collect();
                 break;
             }
-            rest = after;
+            at += broken.len();
         }
         content.used = content.end * content.records.len() as u64 / lines.max(1);
+        content.records.bytes = bytes;
         content
     }
 
-    fn apply(&mut self, line: &[u8]) {
+    /// A line of a good batch, which begins at `at`.
+    fn apply(&mut self, line: &[u8], at: usize) {
         let line = line.strip_suffix(b"\n").unwrap_or(line);
         let text = str::from_utf8(line).unwrap_or_default();
+        let places = &mut self.records.places;
         if let Some(address) = text.strip_prefix('-').and_then(|text| text.parse().ok()) {
-            self.records.remove(&address);
+            places.remove(&address);
             return;
         }
         match LeaseRecord::from_bytes(line) {
-            Ok(record) => drop(self.records.insert(record.address, record)),
+            Ok(record) => drop(places.insert(record.address, at..at + line.len())),
             Err(why) => self.notes.push(format!("a record is unreadable: {why}")),
         }
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::journal::{self, Condition, Content, Journal};
+use crate::journal::{self, Condition, Content, Journal, Records};
 use crate::{LeaseRecord, file};
 
 /// How long a disk that failed is left alone.
@@ -55,7 +55,7 @@ pub struct Opened {
     /// For changes from now on.
     pub leases: Leases,
     /// What was on disk.
-    pub records: Vec<LeaseRecord>,
+    pub records: Records,
     /// What was wrong with it and was left out, one line each, for the log.
     pub notes: Vec<String>,
 }
@@ -134,7 +134,7 @@ impl Leases {
         };
         Ok(Opened {
             leases,
-            records: content.records.into_values().collect(),
+            records: content.records,
             notes,
         })
     }
@@ -219,7 +219,7 @@ fn read(path: &Path) -> io::Result<(Content, Vec<String>)> {
         let note = format!("{} was empty; no lease is known", path.display());
         return Ok((Content::default(), vec![note]));
     }
-    let mut content = Content::read(&bytes);
+    let mut content = Content::read(bytes);
     if !is_ours {
         content.condition = Condition::Damaged;
     }
@@ -275,7 +275,7 @@ fn limit(used: u64) -> u64 {
 
 /// Writes the file anew, with nothing outdated in it.
 fn renew(path: &Path, content: &Content) -> io::Result<Open> {
-    let bytes = journal::file_of(content.records.values().cloned());
+    let bytes = journal::file_of(content.records.iter());
     file::replace(path, &bytes)?;
     let end = bytes.len() as u64;
     Ok(Open {

@@ -64,7 +64,7 @@ fn what_was_committed_is_there_after_a_restart() {
     leases.commit(&[Change::Remove(record(1).address)]).unwrap();
     drop(leases);
     let opened = Leases::open(&path).unwrap();
-    assert_eq!((opened.records, opened.notes), (vec![record(2)], vec![]));
+    assert!(opened.records.iter().eq([record(2)]) && opened.notes.is_empty());
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_truncated_file_gives_back_what_is_left_of_it() {
         let opened = Leases::open(&cut).unwrap();
         assert_eq!(opened.notes.len(), 1, "{:?}", opened.notes);
         let known: Vec<_> = (1..200).map(record).collect();
-        assert!(opened.records.iter().all(|record| known.contains(record)));
+        assert!(opened.records.iter().all(|record| known.contains(&record)));
         let left = opened.records;
         assert!(
             left.len() + 1 >= part.saturating_sub(200) / 140,

@@ -16,5 +16,6 @@ mod leases;
 mod record;
 mod salvage;
 
+pub use journal::Records;
 pub use leases::{Change, Leases, Opened, StoreError};
 pub use record::{LeaseRecord, RecordState};
