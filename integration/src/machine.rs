@@ -27,6 +27,8 @@ pub enum Firmware {
     SecureBoot,
     /// OVMF told to boot over HTTP only: its first file comes from a URL, not over TFTP.
     UefiHttp,
+    /// OVMF that enforces Secure Boot and boots over HTTP only.
+    SecureHttp,
 }
 
 impl Firmware {
@@ -37,6 +39,7 @@ impl Firmware {
             Self::Uefi => "uefi",
             Self::SecureBoot => "secure-boot",
             Self::UefiHttp => "uefi-http",
+            Self::SecureHttp => "secure-http",
         }
     }
 }
@@ -153,9 +156,9 @@ impl Machine {
                 let order = if disk.is_some() { "nc" } else { "n" };
                 qemu.args(["-machine", "pc,graphics=off", "-boot", order]);
             }
-            Firmware::Uefi | Firmware::UefiHttp | Firmware::SecureBoot => {
+            _ => {
                 device.push_str(",romfile=,bootindex=1");
-                let enforces = firmware == Firmware::SecureBoot;
+                let enforces = matches!(firmware, Firmware::SecureBoot | Firmware::SecureHttp);
                 let (kind, machine) = if enforces {
                     (".ms", "q35,smm=on")
                 } else {
@@ -176,7 +179,7 @@ impl Machine {
             }
         }
         let off: &[&str] = match (firmware, disk) {
-            (Firmware::UefiHttp, _) => &["IPv4PXESupport", "IPv6PXESupport"],
+            (Firmware::UefiHttp | Firmware::SecureHttp, _) => &["IPv4PXESupport", "IPv6PXESupport"],
             // A minute in which nothing happens, on the way to the disk.
             (Firmware::Uefi, Some(_)) => &["IPv6PXESupport"],
             _ => &[],

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::dnsmasq::ALONE;
 use crate::lab::{Client, Lab};
 use crate::process::{Process, succeed};
 
@@ -29,25 +30,26 @@ impl Neighbour {
 
     /// The same with leases of this length, as dnsmasq writes it.
     pub fn leasing(lab: &Lab, time: &str) -> Result<Self> {
-        Self::run(lab, lab.client()?, Self::ADDRESS, time)
+        Self::run(lab, lab.client()?, Self::ADDRESS, &[], time)
+    }
+
+    /// The same that names our server as the one to go on to, as GRUB needs it.
+    pub fn naming_us(lab: &Lab) -> Result<Self> {
+        let words = [format!("--dhcp-boot=,,{}", Lab::SERVER)];
+        Self::run(lab, lab.client()?, Self::ADDRESS, &words, "1h")
     }
 
     /// On the link of this bridge.
     pub fn elsewhere(lab: &Lab, bridge: &str) -> Result<Self> {
-        Self::run(lab, lab.client_at(bridge)?, Self::ELSEWHERE, "1h")
+        Self::run(lab, lab.client_at(bridge)?, Self::ELSEWHERE, &[], "1h")
     }
 
-    fn run(lab: &Lab, client: Client, address: &str, time: &str) -> Result<Self> {
+    fn run(lab: &Lab, client: Client, address: &str, words: &[String], time: &str) -> Result<Self> {
         client.set_address(address.parse()?)?;
         let net = address.rsplit_once('.').map_or("", |(net, _)| net);
         let mut dnsmasq = client.command("dnsmasq")?;
         dnsmasq
-            .args([
-                "--keep-in-foreground",
-                "--log-facility=-",
-                "--user=root",
-                "--conf-file=/dev/null",
-            ])
+            .args(ALONE)
             .args([
                 "--interface=eth0",
                 "--bind-interfaces",
@@ -59,7 +61,8 @@ impl Neighbour {
             .arg("--dhcp-authoritative")
             // It answers no DNS itself, and so would name nobody.
             .arg(format!("--dhcp-option=option:dns-server,{address}"))
-            .args(["--pid-file=", "--dhcp-leasefile=/run/leases"]);
+            .arg("--dhcp-leasefile=/run/leases")
+            .args(words);
         let log = lab.folder().join(format!("neighbour-{net}.log"));
         let mut dnsmasq = Process::start(&mut dnsmasq, &log)?;
         dnsmasq.until_printed("DHCP, IP range", Duration::from_secs(10))?;
@@ -69,9 +72,14 @@ impl Neighbour {
         })
     }
 
+    /// Its file of leases.
+    pub fn leases(&self) -> Result<String> {
+        Ok(succeed(self.client.command("cat")?.arg("/run/leases"))?.text)
+    }
+
     /// When the lease of this address ends, in Unix time.
     pub fn lease_ends(&self, address: &str) -> Result<Option<u64>> {
-        let leases = succeed(self.client.command("cat")?.arg("/run/leases"))?.text;
+        let leases = self.leases()?;
         let line = leases
             .lines()
             .find(|line| line.contains(&format!(" {address} ")));

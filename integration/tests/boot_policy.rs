@@ -136,7 +136,10 @@ fn a_menu_is_driven_over_the_serial_console() {
 fn what_cannot_be_given_is_refused_with_a_reason() {
     in_lab(|lab| {
         let small = roots::small()?;
-        let setup = setup(&small, Mode::Full, WINDOWS_STAYS);
+        let config = format!(
+            "{WINDOWS_STAYS}[clients.\"4c4c4544-0042-3510-8052-b4c04f384431\"]\nhostname = \"pc7\"\n"
+        );
+        let setup = setup(&small, Mode::Full, &config);
         let mut server = Server::netbootd(lab, &setup)?;
         let pc = "52:54:00:00:00:77";
         for (words, reason) in [
@@ -152,6 +155,8 @@ fn what_cannot_be_given_is_refused_with_a_reason() {
             ),
             (vec!["boot-next", pc], "say what"),
             (vec!["wake", "pc99"], "no client is called pc99"),
+            (vec!["wake", "pc7"], "pc7 is known by its UUID"),
+            (vec!["boot-next", "pc7", "small"], "switch it on once"),
         ] {
             let said = refused(lab, &words)?;
             ensure!(said.contains(reason), "{words:?} says {said}");

@@ -26,6 +26,7 @@ boots! {
     uefi_boots_into_ram_in_proxy_mode: Uefi Proxy Ram;
     uefi_boots_over_http_without_tftp: UefiHttp Full Tree;
 
+    matrix_uefi_boots_over_http_in_proxy_mode: UefiHttp Proxy Image;
     matrix_bios_boots_an_image_in_proxy_mode: Bios Proxy Image;
     matrix_bios_boots_a_tree_in_full_mode: Bios Full Tree;
     matrix_bios_boots_into_ram_in_proxy_mode: Bios Proxy Ram;

@@ -67,6 +67,8 @@ pub struct Facts {
     pub firmware: Option<Firmware>,
     /// It, or its loader, was told that it boots its own disk.
     pub own_disk: bool,
+    /// Its address is another server's: we are its proxy.
+    pub is_beside_another: bool,
     /// What another DHCP server answered it, where the addresses are ours.
     pub foreign: Option<ForeignOffer>,
     /// A file that it asked the size of over TFTP, and has not fetched.

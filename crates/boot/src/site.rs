@@ -109,6 +109,31 @@ impl Site {
         by_card.chain(self.recognised.keys().copied())
     }
 
+    /// The card of the client that has a table and is called `name`, or known by it.
+    ///
+    /// # Errors
+    /// That it is known by something else than a card, and was not heard of.
+    pub fn card_of(&self, name: &str) -> Option<Result<MacAddr, String>> {
+        let known_by: Option<KnownBy> = name.parse().ok();
+        let mut clients = self.clients.iter();
+        let (known_by, _) = clients.find(|(client, settings)| {
+            Some(*client) == known_by.as_ref() || settings.hostname.as_deref() == Some(name)
+        })?;
+        let what = match known_by {
+            KnownBy::Mac(card) => return Some(Ok(*card)),
+            KnownBy::Uuid(_) => "UUID",
+            KnownBy::ClientId(_) => "client identifier",
+        };
+        let mut recognised = self.recognised.iter();
+        let card = recognised.find(|(_, client)| *client == known_by);
+        Some(card.map(|(card, _)| *card).ok_or_else(|| {
+            format!(
+                "{name} is known by its {what}, {known_by}, and no network card was seen with it yet: switch it on once, so \
+                 that it asks this server for an address, or write the MAC address of its card"
+            )
+        }))
+    }
+
     /// The client's name: the configured one, else one that stays the same and tells which machine
     /// it is.
     pub fn hostname(&self, client: MacAddr) -> String {
@@ -272,6 +297,26 @@ mod tests {
         assert_eq!((plan.image.as_str(), plan.root), ("b", RootMode::Ram));
         assert_eq!(plan.kernel_arguments, "quiet hugepages=4 debug");
         assert_eq!(plan.hostname.as_deref(), Some("pc1"));
+    }
+
+    #[test]
+    fn a_machine_without_a_card_says_what_is_missing() {
+        let uuid: KnownBy = "4c4c4544-0042-3510-8052-b4c04f384431".parse().unwrap();
+        let mut site = site(&["demo"]);
+        let settings = ClientSettings {
+            hostname: Some("pc1".into()),
+            ..ClientSettings::default()
+        };
+        site.clients.insert(uuid.clone(), settings);
+        let said = site.card_of("pc1").unwrap().unwrap_err();
+        assert!(said.contains("known by its UUID, 4c4c4544-0042"), "{said}");
+        assert!(said.contains("switch it on once"), "{said}");
+        let card = MacAddr([2, 0, 0, 0, 0, 1]);
+        site.recognised.insert(card, uuid.clone());
+        for name in ["pc1", &uuid.to_string()] {
+            assert_eq!(site.card_of(name), Some(Ok(card)));
+        }
+        assert_eq!(site.card_of("pc2"), None);
     }
 
     #[test]

@@ -89,7 +89,7 @@ pub(crate) fn stopped_after(attempt: &Attempt, stage: Stage) -> String {
         Stage::Loader => {
             let told = attempt.detail(Stage::Loader).unwrap_or_default();
             let loader = told.split_once(',').map_or("its loader", |(file, _)| file);
-            Missed::after_loader(loader, facts.arch, facts.ladder)
+            Missed::after_loader(loader, facts)
         }
         Stage::Script => "it fetched the script and not the kernel: TCP to our HTTP port may be \
              blocked, or iPXE failed (its screen shows an error number)"

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Duration;
 
@@ -16,7 +17,10 @@ use crate::host_key::{self, HostKey};
 use crate::modules::Modules;
 use crate::report::Reporter;
 use crate::retry::until_done;
-use crate::{client, console, homes, mount, network, overlay, pam, people, say, sshd, switch_root};
+use crate::{
+    client, console, homes, mount, network, overlay, pam, people, say, secure_boot, sshd,
+    switch_root,
+};
 
 /// How long a message about a boot that cannot go on stays before the machine restarts.
 const LAST_WORDS: Duration = Duration::from_secs(60);
@@ -71,10 +75,18 @@ fn with_modules<'scope>(
     // While the card's driver loads and its link comes up, the file systems load beside it.
     let asked = arguments.clone();
     let file_systems = scope.spawn(move || mount::load_modules(&asked, modules));
+    // So does what the firmware says of itself. Nobody waits for it: what a boot needs is not among it.
+    let secure_boot = Arc::new(OnceLock::new());
+    let found = Arc::clone(&secure_boot);
+    scope.spawn(move || {
+        if let Some(is_on) = secure_boot::read(modules) {
+            let _ = found.set(is_on);
+        }
+    });
     let card = network::find(arguments.mac, modules)?;
     arguments.network = Some(network::bring_up(&card, &arguments));
 
-    let reporter = Reporter::start(&arguments);
+    let reporter = Reporter::start(&arguments, secure_boot);
     reporter.reached(Stage::Init, &format!("{} is up", card.name));
     let loaded = file_systems.join();
     loaded.map_err(|_| "loading the file systems' modules failed")?;

@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use model::SshHostKey;
 use rustix::fs::IFlags;
 
 use crate::modules::Modules;
@@ -26,7 +27,8 @@ pub(crate) struct FirmwareKey(PathBuf);
 
 /// The place for this client's key, if its overlay says that it is kept and the machine has one.
 pub(crate) fn of(root: &Path, modules: &Modules) -> Option<FirmwareKey> {
-    small_text(root, CHOICE)?;
+    let choice = small_text(root, CHOICE)?;
+    SshHostKey::from_name(choice.trim()).filter(|kept| *kept == SshHostKey::Firmware)?;
     mount::firmware_variables(modules)
         .map(|folder| FirmwareKey(folder.join(NAME)))
         .inspect_err(|reason| say!("the ssh host key is for this boot alone: {reason}"))

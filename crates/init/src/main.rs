@@ -42,6 +42,7 @@ mod quiet;
 mod report;
 mod retry;
 mod running;
+mod secure_boot;
 mod sshd;
 mod switch_root;
 mod sys;

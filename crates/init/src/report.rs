@@ -1,6 +1,7 @@
 //! Telling the server how far the boot has come, without ever holding it up.
 
 use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -13,17 +14,19 @@ const TRIES: u32 = 3;
 /// A thread of its own that sends reports in order.
 pub(crate) struct Reporter {
     token: String,
+    secure_boot: Arc<OnceLock<bool>>,
     queue: Sender<Report>,
     thread: JoinHandle<()>,
 }
 
 impl Reporter {
-    /// Starts once the network is up.
-    pub(crate) fn start(arguments: &BootArguments) -> Self {
+    /// Starts once the network is up. `secure_boot` goes with every report from when it is known.
+    pub(crate) fn start(arguments: &BootArguments, secure_boot: Arc<OnceLock<bool>>) -> Self {
         let (queue, reports) = mpsc::channel();
         let of_thread = arguments.clone();
         Self {
             token: arguments.token.clone(),
+            secure_boot,
             queue,
             thread: thread::spawn(move || send_all(&of_thread, &reports)),
         }
@@ -45,6 +48,7 @@ impl Reporter {
             token: self.token.clone(),
             stage,
             failed,
+            secure_boot: self.secure_boot.get().copied(),
             message: message.to_owned(),
         });
     }

@@ -41,6 +41,7 @@ pub(crate) fn report(arguments: &BootArguments) {
             token: arguments.token.clone(),
             stage,
             failed,
+            secure_boot: None,
             message,
         };
         if let Err(error) = report::send(arguments, &report, TRIES) {

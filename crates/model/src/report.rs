@@ -6,7 +6,7 @@ use crate::Stage;
 
 /// One message from `init` or the client program: `POST /client/<mac>/report`.
 ///
-/// The body is lines of `key=value` (`token`, `stage` or `failed`, `message`), at most
+/// The body is lines of `key=value` (`token`, `stage` or `failed`, `secure-boot`, `message`), at most
 /// [`Report::MAX_LEN`] bytes, so that the client needs no JSON and the server no trust.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
@@ -16,6 +16,8 @@ pub struct Report {
     pub stage: Stage,
     /// Whether `stage` was tried and failed; `message` then says why.
     pub failed: bool,
+    /// Whether the machine's firmware enforces Secure Boot, if `init` has found that out.
+    pub secure_boot: Option<bool>,
     /// One line for people. May be empty. Control characters are replaced when it is read.
     pub message: String,
 }
@@ -50,9 +52,14 @@ impl Report {
     /// The body of the request. Line breaks in `message` become spaces.
     pub fn render(&self) -> String {
         let key = if self.failed { "failed" } else { "stage" };
+        let secure_boot = match self.secure_boot {
+            Some(true) => "secure-boot=on\n",
+            Some(false) => "secure-boot=off\n",
+            None => "",
+        };
         let message = self.message.replace(['\n', '\r'], " ");
         let mut text = format!(
-            "token={}\n{key}={}\nmessage={message}\n",
+            "token={}\n{key}={}\n{secure_boot}message={message}\n",
             self.token, self.stage
         );
         if text.len() > Self::MAX_LEN {
@@ -72,12 +79,20 @@ impl Report {
         }
         let text = std::str::from_utf8(body).map_err(|_| ReportError::Malformed)?;
         let (mut token, mut stage, mut message) = (String::new(), None, String::new());
+        let mut secure_boot = None;
         for line in text.lines().filter(|line| !line.is_empty()) {
             let (key, value) = line.split_once('=').ok_or(ReportError::Malformed)?;
             match key {
                 "token" => token = value.to_owned(),
                 "stage" => stage = value.parse().ok().map(|stage| (stage, false)),
                 "failed" => stage = value.parse().ok().map(|stage| (stage, true)),
+                "secure-boot" => {
+                    secure_boot = match value {
+                        "on" => Some(true),
+                        "off" => Some(false),
+                        _ => None,
+                    }
+                }
                 "message" => message = value.replace(char::is_control, " "),
                 _ => {}
             }
@@ -87,6 +102,7 @@ impl Report {
             token,
             stage,
             failed,
+            secure_boot,
             message,
         })
     }
@@ -98,13 +114,16 @@ mod tests {
 
     #[test]
     fn what_is_rendered_is_read_back() {
-        let report = Report {
-            token: "00ff".into(),
-            stage: Stage::Mounted,
-            failed: true,
-            message: "NFS: connection refused by 192.168.67.1:2049 = no server".into(),
-        };
-        assert_eq!(Report::parse(report.render().as_bytes()), Ok(report));
+        for secure_boot in [None, Some(false), Some(true)] {
+            let report = Report {
+                token: "00ff".into(),
+                stage: Stage::Mounted,
+                failed: true,
+                secure_boot,
+                message: "NFS: connection refused by 192.168.67.1:2049 = no server".into(),
+            };
+            assert_eq!(Report::parse(report.render().as_bytes()), Ok(report));
+        }
     }
 
     #[test]
@@ -113,6 +132,7 @@ mod tests {
             token: "1".into(),
             stage: Stage::Init,
             failed: false,
+            secure_boot: None,
             message: "ä".repeat(9000),
         };
         let body = report.render();

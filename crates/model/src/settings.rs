@@ -68,24 +68,20 @@ pub enum Home {
 }
 
 impl Home {
-    /// Each with its name.
-    const NAMES: [(Self, &'static str); 4] = [
-        (Self::Sshfs, "sshfs"),
-        (Self::Machine, "machine"),
-        (Self::Nfs, "nfs"),
-        (Self::Tmpfs, "tmpfs"),
-    ];
+    /// Every one.
+    const ALL: [Self; 4] = [Self::Sshfs, Self::Machine, Self::Nfs, Self::Tmpfs];
+
+    /// The names in the order of the variants.
+    pub const NAMES: [&str; 4] = ["sshfs", "machine", "nfs", "tmpfs"];
 
     /// Its name in the configuration.
     pub fn as_str(self) -> &'static str {
-        let found = Self::NAMES.iter().find(|(home, _)| *home == self);
-        found.map_or("", |(_, name)| name)
+        Self::NAMES[self as usize]
     }
 
     /// The one of this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        let found = Self::NAMES.iter().find(|(_, known)| *known == name);
-        found.map(|(home, _)| *home)
+        Self::ALL.into_iter().find(|home| home.as_str() == name)
     }
 }
 
@@ -100,19 +96,18 @@ pub enum SshHostKey {
 }
 
 impl SshHostKey {
-    /// Its name in the configuration.
+    /// The names in the order of the variants.
+    pub const NAMES: [&str; 2] = ["boot", "firmware"];
+
+    /// Its name in the configuration, and what the client is told.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Boot => "boot",
-            Self::Firmware => "firmware",
-        }
+        Self::NAMES[self as usize]
     }
 
     /// The one of this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::Boot, Self::Firmware]
-            .into_iter()
-            .find(|kind| kind.as_str() == name)
+        let all = [Self::Boot, Self::Firmware];
+        all.into_iter().find(|kind| kind.as_str() == name)
     }
 }
 

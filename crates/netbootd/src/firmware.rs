@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use boot::ladder::{Asker, KnownMachine, KnownModel, Ladder, Memory};
+use boot::loader::{self, Chain};
 use dhcp::ClientInfo;
 use model::{ClientArch, Firmware, MacAddr, Stage, Way};
 use serde::{Deserialize, Serialize};
@@ -69,6 +70,18 @@ impl FirmwareBook {
             return;
         };
         info!(%client, way = way.as_str(), "this brought its firmware to a loader; remembered");
+        self.write();
+    }
+
+    /// A machine that runs says whether Secure Boot is on there. What comes of it is on disk when this returns.
+    pub fn secure_boot(&self, client: MacAddr, is_on: bool) {
+        if self.lock().secure_boot(client, is_on) {
+            info!(%client, is_on, "it says whether Secure Boot is on; remembered");
+            self.write();
+        }
+    }
+
+    fn write(&self) {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         let memory = self.lock().memory().clone();
         let known = Known {
@@ -138,7 +151,12 @@ impl Daemon {
     /// A file was fetched whole; the first loader is one.
     pub fn fetched(&self, client: MacAddr, stage: Stage, detail: &str) {
         if stage == Stage::Loader {
-            self.firmware.lock().fetched(client);
+            let mut ladder = self.firmware.lock();
+            ladder.fetched(client);
+            let (file, _) = detail.split_once(',').unwrap_or((detail, ""));
+            if file.trim_start_matches('/').starts_with("grub") {
+                ladder.spoke(client);
+            }
         }
         self.reached(client, stage, detail);
         self.expect(client);
@@ -148,6 +166,17 @@ impl Daemon {
     pub fn expect(&self, client: MacAddr) {
         let standing = self.firmware.lock().standing(client);
         self.learn(client, |facts| facts.ladder = standing);
+    }
+
+    /// Tells of a firmware that asks for a URL, where it is sent shim and GRUB, that it gets none.
+    pub fn tell_of_no_url(&self, client: MacAddr, arch: ClientArch) {
+        let way = self.firmware.lock().way(client);
+        let file = way.and_then(|way| self.loaders.file_in(way, arch));
+        if arch.is_http() && file.is_some_and(|file| loader::chain(file) == Chain::Grub) {
+            let text = "Secure Boot does not go over HTTP: Debian's GRUB that came by a URL asks for nothing. It is not \
+                        answered, so that PXE comes next; where there is none, switch PXE on in the firmware's setup";
+            self.note(client, "firmware", text);
+        }
     }
 
     /// Tells what a client's last attempt failed at, where that decides how it is told now.
@@ -181,7 +210,21 @@ mod tests {
         book.worked(PC);
         let known = FirmwareBook::open(folder.path()).known(PC);
         assert_eq!(known.len(), 1);
-        assert_eq!(known[0].way, "shim");
+        assert_eq!(known[0].way.as_deref(), Some("shim"));
+        assert_eq!(known[0].secure_boot, None);
+        book.secure_boot(PC, true);
+        let known = FirmwareBook::open(folder.path()).known(PC);
+        assert_eq!(known[0].secure_boot, Some(true));
+    }
+
+    #[test]
+    fn what_an_older_version_wrote_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = r#"{"machines": [{"client": "02:00:00:00:00:01", "uuid": null, "arch": 7, "way": "shim", "since": 1}],
+            "models": []}"#;
+        std::fs::write(folder.path().join("firmware.json"), text).unwrap();
+        let known = FirmwareBook::open(folder.path()).known(PC);
+        assert_eq!(known[0].way.as_deref(), Some("shim"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{MacAddr, Way};
+use model::{ClientArch, MacAddr, Way};
 use serde::{Deserialize, Serialize};
 
 use super::Asker;
@@ -32,10 +32,13 @@ pub struct KnownMachine {
     pub uuid: Option<String>,
     /// Its architecture (option 93).
     pub arch: u16,
-    /// The way's name.
-    pub way: String,
+    /// The way's name; `None`: what seemed to work was a guess that has turned out to be wrong.
+    pub way: Option<String>,
     /// When it first worked, in milliseconds of Unix time.
     pub since: u64,
+    /// Whether Secure Boot was on when it last booted, as its `init` read it from the firmware.
+    #[serde(default)]
+    pub secure_boot: Option<bool>,
 }
 
 /// A model's hint: what worked last for a card of this maker and this architecture.
@@ -51,15 +54,24 @@ pub struct KnownModel {
     pub since: u64,
 }
 
+/// What is remembered of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Machine {
+    way: Option<Way>,
+    since: u64,
+    client: MacAddr,
+    secure_boot: Option<bool>,
+}
+
 /// All that is remembered, at most so much.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Memory {
-    machines: BTreeMap<(Identity, u16), (Way, u64, MacAddr)>,
+    machines: BTreeMap<(Identity, u16), Machine>,
     models: BTreeMap<([u8; 3], u16), (Way, u64)>,
 }
 
 impl Memory {
-    /// From what [`Memory::machines`] and [`Memory::models`] said. What has no known way is left out.
+    /// From what [`Memory::machines`] and [`Memory::models`] said. A way that is not known is left out.
     pub fn new(machines: Vec<KnownMachine>, models: Vec<KnownModel>) -> Self {
         let mut memory = Self::default();
         for known in machines.into_iter().take(MAX) {
@@ -68,10 +80,13 @@ impl Memory {
                 .as_deref()
                 .and_then(|text| u128::from_str_radix(text, 16).ok());
             let identity = Identity::of(known.client, uuid.map(u128::to_be_bytes));
-            if let Some(way) = Way::from_name(&known.way) {
-                let value = (way, known.since, known.client);
-                memory.machines.insert((identity, known.arch), value);
-            }
+            let machine = Machine {
+                way: known.way.as_deref().and_then(Way::from_name),
+                since: known.since,
+                client: known.client,
+                secure_boot: known.secure_boot,
+            };
+            memory.machines.insert((identity, known.arch), machine);
         }
         for known in models.into_iter().take(MAX) {
             if let Some(way) = Way::from_name(&known.way) {
@@ -85,15 +100,16 @@ impl Memory {
     /// Every machine.
     pub fn machines(&self) -> Vec<KnownMachine> {
         let all = self.machines.iter();
-        all.map(|((identity, arch), (way, since, client))| KnownMachine {
-            client: *client,
+        all.map(|((identity, arch), machine)| KnownMachine {
+            client: machine.client,
             uuid: match identity {
                 Identity::Board(uuid) => Some(format!("{:032x}", u128::from_be_bytes(*uuid))),
                 Identity::Card(_) => None,
             },
             arch: *arch,
-            way: way.as_str().to_owned(),
-            since: *since,
+            way: machine.way.map(|way| way.as_str().to_owned()),
+            since: machine.since,
+            secure_boot: machine.secure_boot,
         })
         .collect()
     }
@@ -113,8 +129,29 @@ impl Memory {
     /// What worked for this machine.
     pub(super) fn way(&self, asker: &Asker) -> Option<Way> {
         let identity = Identity::of(asker.mac, asker.uuid);
-        let known = self.machines.get(&(identity, asker.arch.code()));
-        known.map(|(way, ..)| *way)
+        self.machines.get(&(identity, asker.arch.code()))?.way
+    }
+
+    /// Whether Secure Boot is on there, as far as the machine has said, by whichever of its firmware's ways it booted.
+    pub(super) fn secure_boot(&self, asker: &Asker) -> Option<bool> {
+        let identity = Identity::of(asker.mac, asker.uuid);
+        let mut entries = self.machines.range((identity, 0)..=(identity, u16::MAX));
+        entries.find_map(|(_, machine)| machine.secure_boot)
+    }
+
+    /// The machine that booted by this card, where nobody is left who asked: the daemon began in the middle of its boot.
+    pub(super) fn asker_of(&self, client: MacAddr) -> Option<Asker> {
+        let mut entries = self.machines.iter();
+        let ((identity, arch), _) = entries.find(|(_, machine)| machine.client == client)?;
+        Some(Asker {
+            mac: client,
+            uuid: match identity {
+                Identity::Board(uuid) => Some(*uuid),
+                Identity::Card(_) => None,
+            },
+            arch: ClientArch::from_code(*arch),
+            is_ipxe: false,
+        })
     }
 
     /// What worked last for a machine like this one.
@@ -129,10 +166,17 @@ impl Memory {
         let machine = (Identity::of(mac, asker.uuid), arch);
         let model = (maker(mac), arch);
         let mut news = false;
-        if self.machines.get(&machine).map(|(way, ..)| *way) != Some(way) {
+        let known = self.machines.get(&machine);
+        if known.and_then(|known| known.way) != Some(way) {
             news = true;
-            make_room(&mut self.machines, &machine, |(_, since, _)| *since);
-            self.machines.insert(machine, (way, now, mac));
+            let value = Machine {
+                way: Some(way),
+                since: now,
+                client: mac,
+                secure_boot: self.secure_boot(asker),
+            };
+            make_room(&mut self.machines, &machine, |machine| machine.since);
+            self.machines.insert(machine, value);
         }
         if self.models.get(&model).map(|(way, _)| *way) != Some(way) {
             news = true;
@@ -140,6 +184,32 @@ impl Memory {
             self.models.insert(model, (way, now));
         }
         news
+    }
+
+    /// The machine says whether Secure Boot is on; `false` if nothing changed by it.
+    pub(super) fn learn_secure_boot(&mut self, asker: &Asker, is_on: bool) -> bool {
+        let identity = Identity::of(asker.mac, asker.uuid);
+        let all = (identity, 0)..=(identity, u16::MAX);
+        let mut news = false;
+        for (_, machine) in self.machines.range_mut(all) {
+            news |= machine.secure_boot.replace(is_on) != Some(is_on);
+        }
+        news
+    }
+
+    /// This way did not have to be.
+    pub(super) fn forget(&mut self, asker: &Asker, way: Way) {
+        let (mac, arch) = (asker.mac, asker.arch.code());
+        if let Some(machine) = self
+            .machines
+            .get_mut(&(Identity::of(mac, asker.uuid), arch))
+        {
+            machine.way = machine.way.filter(|known| *known != way);
+        }
+        let model = (maker(mac), arch);
+        if self.models.get(&model).map(|(way, _)| *way) == Some(way) {
+            self.models.remove(&model);
+        }
     }
 }
 

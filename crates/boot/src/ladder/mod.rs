@@ -11,6 +11,10 @@
 //!                └──────────────────────── DISCOVER: not taken, the next way
 //! ```
 //!
+//! It is a guess: a power cut at the wrong moment looks the same. So where there is evidence against it, the other iPXE
+//! is tried before shim: an iPXE that was heard of in this series has run, and a machine whose `init` has told that Secure
+//! Boot is off ([`Ladder::secure_boot`]) refuses nothing. What was guessed wrong is not remembered either.
+//!
 //! A round goes through every way once; after it the next round begins. What worked is remembered of the machine, and
 //! as a hint of its model. One miss of what is remembered is forgiven: somebody may have pressed reset.
 
@@ -96,6 +100,10 @@ struct Trial {
     fetched: bool,
     /// Whether an iPXE was heard of after it.
     spoke: bool,
+    /// Whether an iPXE was heard of in this attempt or in one before: what nobody signed is let start.
+    ran: bool,
+    /// Whether it is sent shim only because a loader was silent, with the other iPXE untried.
+    guessed: bool,
     /// Whether a script was asked for.
     worked: bool,
     /// Whether it has failed once where it is known to have worked.
@@ -115,6 +123,8 @@ impl Trial {
             taken: false,
             fetched: false,
             spoke: false,
+            ran: false,
+            guessed: false,
             worked: false,
             forgiven: false,
             missed: None,
@@ -139,13 +149,15 @@ impl Trial {
         }
     }
 
-    /// The way after this one; `None`: all have failed in this round.
-    fn after(&self, miss: Miss) -> Option<Way> {
+    /// The way after this one; `None`: all have failed in this round. `secure_boot` is what the machine has told of it.
+    fn after(&self, miss: Miss, secure_boot: Option<bool>) -> Option<Way> {
         let is_left = |way: &Way| *way != self.way && !self.failed.contains(way);
+        let is_off = self.ran || secure_boot == Some(false);
         let first: &[Way] = match miss {
             Miss::NotTaken => &[],
-            Miss::Refused => &[Way::Shim, Way::OtherIpxe],
-            Miss::Stuck => &[Way::OtherIpxe, Way::Shim],
+            Miss::Refused if !is_off => &[Way::Shim, Way::OtherIpxe],
+            Miss::Refused if !self.ways.contains(&Way::OtherIpxe) => &[],
+            Miss::Refused | Miss::Stuck => &[Way::OtherIpxe, Way::Shim],
         };
         let first = first.iter().filter(|way| self.ways.contains(way));
         first.chain(&self.ways).copied().find(is_left)
@@ -176,8 +188,14 @@ impl Ladder {
     /// A firmware looks for servers. `ways` are those that it can be told, the first one first.
     pub fn discovered(&mut self, now: u64, asker: Asker, ways: &[Way]) -> Answer {
         let known = self.memory.way(&asker).filter(|way| ways.contains(way));
+        let secure_boot = self.memory.secure_boot(&asker);
+        let hint = match (secure_boot, self.memory.hint(&asker)) {
+            (Some(true), _) => Some(Way::Shim),
+            (Some(false), Some(Way::Shim)) => None,
+            (_, hint) => hint,
+        };
         let begin = known
-            .or_else(|| self.memory.hint(&asker).filter(|way| ways.contains(way)))
+            .or_else(|| hint.filter(|way| ways.contains(way)))
             .or_else(|| ways.first().copied());
         let Some(begin) = begin else {
             return Answer {
@@ -223,13 +241,18 @@ impl Ladder {
             *trial = Trial {
                 way: was,
                 forgiven: true,
+                ran: trial.ran,
                 missed: missed(Some(was)),
                 ..fresh
             };
             return answer(Some(was));
         }
         trial.ways = ways.to_vec();
-        let next = trial.after(miss);
+        let next = trial.after(miss, secure_boot);
+        let ran = trial.ran;
+        let other_failed = was == Way::OtherIpxe || trial.failed.contains(&Way::OtherIpxe);
+        let is_unknown = !ran && secure_boot.is_none();
+        let guessed = miss == Miss::Refused && is_unknown && !other_failed;
         let went_in_circles = asker.is_ipxe && trial.fetched && next.is_none();
         if went_in_circles && now.saturating_sub(trial.told) < LOOP_PAUSE {
             trial.missed = missed(None);
@@ -249,6 +272,8 @@ impl Ladder {
         *trial = Trial {
             way: next,
             failed,
+            ran,
+            guessed: guessed && next == Way::Shim,
             forgiven: true,
             missed: missed(Some(next)),
             ..fresh
@@ -285,11 +310,32 @@ impl Ladder {
         }
     }
 
-    /// An iPXE that can fetch our script was heard of.
+    /// An iPXE that can fetch our script was heard of, or a GRUB was fetched, which shim does.
     pub fn spoke(&mut self, client: MacAddr) {
         if let Some(trial) = self.trials.get_mut(&client) {
             trial.spoke = true;
+            trial.ran |= trial.way != Way::Shim;
         }
+    }
+
+    /// A machine that has booted tells whether Secure Boot is on there. Gives whether that is news, to be written down.
+    pub fn secure_boot(&mut self, client: MacAddr, is_on: bool) -> bool {
+        let trial = self.trials.get_mut(&client);
+        let asker = trial.as_ref().map(|trial| trial.asker);
+        let Some(asker) = asker.or_else(|| self.memory.asker_of(client)) else {
+            return false;
+        };
+        let guessed = trial.is_some_and(|trial| trial.worked && std::mem::take(&mut trial.guessed));
+        let was_wrong = guessed && !is_on;
+        if was_wrong {
+            self.memory.forget(&asker, Way::Shim);
+        }
+        self.memory.learn_secure_boot(&asker, is_on) || was_wrong
+    }
+
+    /// The way that the client is told.
+    pub fn way(&self, client: MacAddr) -> Option<Way> {
+        self.trials.get(&client).map(|trial| trial.way)
     }
 
     /// A loader asked for what to boot. Gives the way when that is news, to be written down.
@@ -308,7 +354,7 @@ impl Ladder {
         let known = self.memory.way(&trial.asker) == Some(trial.way);
         let next = match known && !trial.forgiven {
             true => Some(trial.way),
-            false => trial.after(miss),
+            false => trial.after(miss, self.memory.secure_boot(&trial.asker)),
         };
         Some(Missed {
             way: trial.way,

@@ -79,6 +79,72 @@ fn an_ipxe_that_speaks_and_asks_for_nothing_is_followed_by_the_other() {
     assert_eq!(answer.way, Some(Way::OtherIpxe));
 }
 
+/// A machine loses its power after it fetched its loader.
+fn power_cut(ladder: &mut Ladder, now: &mut u64) {
+    again(ladder, now);
+    ladder.fetched(PC);
+}
+
+const OVER_HTTP: [Way; 3] = [Way::Direct, Way::OtherIpxe, Way::Shim];
+const HTTP: Asker = Asker {
+    arch: ClientArch::HttpX64,
+    ..UEFI
+};
+
+#[test]
+fn a_machine_without_secure_boot_is_not_kept_at_shim_by_a_power_cut() {
+    let (mut ladder, mut now) = (Ladder::default(), 0);
+    power_cut(&mut ladder, &mut now);
+    assert_eq!(again(&mut ladder, &mut now).way, Some(Way::Shim));
+    ladder.worked(now, PC);
+    assert!(ladder.secure_boot(PC, false));
+    assert!(!ladder.secure_boot(PC, false));
+    assert_eq!(ladder.memory().models(), []);
+    let restarted = Ladder::new(Memory::new(ladder.memory().machines(), Vec::new()));
+    for mut ladder in [ladder, restarted.clone()] {
+        power_cut(&mut ladder, &mut now);
+        assert_eq!(again(&mut ladder, &mut now).way, Some(Way::OtherIpxe));
+    }
+    // By whichever of its firmware's ways to boot.
+    let mut ladder = restarted;
+    ladder.discovered(now, HTTP, &OVER_HTTP);
+    ladder.fetched(PC);
+    let answer = ladder.discovered(now + 60_000, HTTP, &OVER_HTTP);
+    assert_eq!(answer.way, Some(Way::OtherIpxe));
+}
+
+#[test]
+fn shim_is_kept_where_both_ipxes_have_failed_without_secure_boot() {
+    let (mut ladder, mut now) = (Ladder::default(), 0);
+    for way in [Way::Direct, Way::OtherIpxe, Way::Shim] {
+        assert_eq!(again(&mut ladder, &mut now).way, Some(way));
+        ladder.fetched(PC);
+        // An iPXE that was heard of is no sign of Secure Boot, nor is the other one's silence then.
+        if way == Way::Direct {
+            ladder.spoke(PC);
+        }
+    }
+    ladder.worked(now, PC);
+    ladder.secure_boot(PC, false);
+    assert_eq!(again(&mut ladder, &mut now).way, Some(Way::Shim));
+}
+
+#[test]
+fn a_machine_with_secure_boot_begins_with_shim() {
+    let (mut ladder, mut now) = (Ladder::default(), 0);
+    power_cut(&mut ladder, &mut now);
+    again(&mut ladder, &mut now);
+    ladder.worked(now, PC);
+    assert!(ladder.secure_boot(PC, true));
+    assert_eq!(again(&mut ladder, &mut now).way, Some(Way::Shim));
+    let mut restarted = Ladder::new(Memory::new(ladder.memory().machines(), Vec::new()));
+    let answer = restarted.discovered(now, HTTP, &OVER_HTTP);
+    assert_eq!(answer.way, Some(Way::Shim));
+    // Nobody has asked since the daemon began.
+    assert!(Ladder::new(ladder.memory().clone()).secure_boot(PC, false));
+    assert!(!Ladder::default().secure_boot(PC, false));
+}
+
 #[test]
 fn one_reset_does_not_undo_what_worked() {
     let (mut ladder, mut now) = (Ladder::default(), 0);
@@ -232,6 +298,35 @@ proptest! {
         let only = *only.get(&ways);
         let found = told.iter().position(|way| *way == only);
         prop_assert!(found < Some(2 * ways.len() + 1), "{told:?}");
+    }
+
+    /// A machine without Secure Boot that has booted by an iPXE is not sent to shim by two resets in a row, whenever they
+    /// come.
+    #[test]
+    fn without_secure_boot_resets_do_not_lead_to_shim(
+        before in prop::collection::vec(comes(), 0..20),
+        resets in prop::collection::vec(comes(), 2),
+    ) {
+        let (mut ladder, mut now) = (Ladder::default(), 0);
+        for comes in before {
+            now += 60_000;
+            attempt(&mut ladder, now, UEFI, &Way::ALL, comes);
+        }
+        let worked = attempt(&mut ladder, now + 60_000, UEFI, &Way::ALL, Comes::Worked);
+        ladder.secure_boot(PC, false);
+        if worked == Way::Shim {
+            return Ok(());
+        }
+        let ways: Vec<Way> = resets
+            .into_iter()
+            .map(|comes| {
+                now += 120_000;
+                attempt(&mut ladder, now, UEFI, &Way::ALL, comes)
+            })
+            .collect();
+        prop_assert!(!ways.contains(&Way::Shim), "{ways:?}");
+        let next = ladder.discovered(now + 60_000, UEFI, &Way::ALL).way;
+        prop_assert!(next != Some(Way::Shim) || worked == Way::OtherIpxe, "{ways:?}, then {next:?}");
     }
 
     /// What worked is told first ever after, as long as it works.

@@ -3,6 +3,7 @@
 use model::{ClientArch, Way};
 
 use super::{Miss, Missed};
+use crate::Facts;
 
 /// How a machine is told, as the end of a sentence that begins with "it gets".
 pub fn way_in_words(way: Way) -> &'static str {
@@ -21,7 +22,7 @@ impl Missed {
         let what = match self.miss {
             Miss::NotTaken => "did not fetch what it was told",
             Miss::Refused => "fetched its loader, then silence",
-            Miss::Stuck => "came to iPXE, which did not ask for its script",
+            Miss::Stuck => "came to its loader, which did not ask what to boot",
         };
         let next = match self.next {
             Some(next) if next == self.way => {
@@ -37,15 +38,17 @@ impl Missed {
     }
 
     /// Why a boot stopped that fetched `loader` and went no further.
-    pub(crate) fn after_loader(
-        loader: &str,
-        arch: Option<ClientArch>,
-        missed: Option<Self>,
-    ) -> String {
+    pub(crate) fn after_loader(loader: &str, facts: &Facts) -> String {
+        let (arch, missed) = (facts.arch, facts.ladder);
         let has_secure_boot =
             arch.is_none_or(|arch| !matches!(arch, ClientArch::BiosX86 | ClientArch::HttpBios));
         let is_shim = loader.contains("shim") || loader.contains("grub");
         let why = match missed.map(|missed| missed.miss) {
+            Some(Miss::Stuck) if is_shim && facts.is_beside_another => {
+                "then GRUB, and silence: GRUB goes on to the next server (siaddr) of the address's acknowledgement, and \
+                 knows of no proxy, so the other DHCP server must name this server as the next one"
+            }
+            Some(Miss::Stuck) if is_shim => "then GRUB, which never asked for its configuration",
             Some(Miss::Stuck) => {
                 "its iPXE was heard of and never asked for its script: it may hang on this network card"
             }

@@ -131,8 +131,10 @@ pub fn render(context: &OverlayContext<'_>) -> Vec<OverlayEntry> {
     if !fstab.is_empty() {
         entries.file("etc/fstab", fstab.join("\n") + "\n");
     }
-    if context.layers.ssh_host_key() == SshHostKey::Firmware {
-        entries.file("etc/netbootd/ssh_host_key", "firmware\n".to_owned());
+    let host_key = context.layers.ssh_host_key();
+    if host_key != SshHostKey::default() {
+        let text = format!("{}\n", host_key.as_str());
+        entries.file("etc/netbootd/ssh_host_key", text);
     }
     login::files(&mut entries, context);
     entries.file(

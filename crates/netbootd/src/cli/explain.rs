@@ -110,14 +110,20 @@ fn firmware(loaded: &Loaded, layers: &Layers<'_>, client: MacAddr) {
     }
     let known = FirmwareBook::open(&loaded.config.state_dir).known(client);
     for known in &known {
-        let way = Way::from_name(&known.way).map_or("", way_in_words);
-        println!(
-            "  firmware (architecture {}) boots with {way}; found out and remembered",
-            known.arch
-        );
+        if let Some(way) = known.way.as_deref().and_then(Way::from_name) {
+            println!(
+                "  firmware (architecture {}) boots with {}; found out and remembered",
+                known.arch,
+                way_in_words(way)
+            );
+        }
     }
-    if known.is_empty() {
+    if known.iter().all(|known| known.way.is_none()) {
         println!("  firmware what works is found out");
+    }
+    if let Some(is_on) = known.iter().find_map(|known| known.secure_boot) {
+        let is_on = if is_on { "on" } else { "off" };
+        println!("  secure boot is {is_on}, as it said when it booted last");
     }
 }
 
@@ -126,12 +132,14 @@ fn find(site: &Site, machine: &str) -> anyhow::Result<MacAddr> {
         return Ok(mac);
     }
     let name = machine.to_ascii_lowercase();
+    if let Some(found) = site.card_of(&name) {
+        return found.map_err(anyhow::Error::msg);
+    }
     site.cards()
         .find(|client| site.hostname(*client) == name)
         .with_context(|| {
             format!(
-                "no client in the configuration is called {machine}, or one that is known by a UUID or identifier has not \
-                 asked for an address yet; write the MAC address of its card"
+                "no client in the configuration is called {machine}; write the MAC address of its card"
             )
         })
 }

@@ -174,6 +174,17 @@ impl Site {
 
     fn started(&mut self, machine: &Machine, loader: &str, boot: &Boot) -> anyhow::Result<()> {
         match loader::chain(loader) {
+            Chain::Grub if boot.of_grub != Some(self.link.address) => {
+                let asks = boot
+                    .of_grub
+                    .map_or("nobody".to_owned(), |server| server.to_string());
+                println!(
+                    "GRUB reads no proxy's offer and asks {asks}: it boots if the other DHCP server names {} as the next \
+                     server",
+                    self.link.address
+                );
+                Ok(())
+            }
             Chain::Grub => {
                 println!("GRUB at {} fetches grub/grub.cfg over TFTP", boot.address);
                 self.told(machine.mac);

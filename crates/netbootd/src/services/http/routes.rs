@@ -243,6 +243,9 @@ impl Routes<'_> {
         } else {
             daemon.reached(client, report.stage, &report.message);
         }
+        if let Some(is_on) = report.secure_boot {
+            daemon.firmware.secure_boot(client, is_on);
+        }
         daemon.learn(client, |facts| facts.address = Some(*peer.ip()));
         Some(Answer::no_content())
     }
