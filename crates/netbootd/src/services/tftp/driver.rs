@@ -23,6 +23,7 @@ use tokio::sync::oneshot;
 use tracing::error;
 
 use super::Content;
+use super::ahead::Ahead;
 
 /// How often it is looked whose client has been silent for too long.
 const LOOK: Duration = Duration::from_millis(100);
@@ -35,7 +36,7 @@ const EVENTS: usize = 64;
 pub(super) struct Driven {
     socket: Segments,
     machine: Transfer,
-    file: Content,
+    file: Ahead<Content>,
     started: Instant,
 }
 
@@ -46,7 +47,7 @@ impl Driven {
         Self {
             socket: Segments::new(socket, segment),
             machine,
-            file,
+            file: Ahead::new(file),
             started: Instant::now(),
         }
     }

@@ -5,6 +5,7 @@
 //! drops what others send to it. A request is looked at by a task, which may wait for the disk; what
 //! follows, block by block, is one of a few threads' that have nothing else to do ([`driver`]).
 
+mod ahead;
 mod driver;
 
 use std::collections::HashMap;
