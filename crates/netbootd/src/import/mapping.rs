@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use model::{ImageName, MacAddr};
+use model::{ImageName, KnownBy};
 
 use super::document::{Document, Value};
 use super::ltsp_conf::{BadLine, LtspConf, Section};
@@ -22,7 +22,7 @@ pub struct Mapping<'a> {
     /// Our folder of overlay files.
     pub overlay_dir: &'a str,
     /// Clients that dnsmasq keeps an address for.
-    pub reserved: BTreeMap<Ipv4Addr, MacAddr>,
+    pub reserved: BTreeMap<Ipv4Addr, KnownBy>,
     /// Images that there will be.
     pub images: Vec<ImageName>,
     /// This server's address for clients.
@@ -177,9 +177,9 @@ impl<'a> Mapping<'a> {
             Scope::Server => self
                 .report
                 .needless(id, "what is said of the server is in `boot`"),
-            Scope::Client(mac) => {
+            Scope::Client(known_by) => {
                 self.doc
-                    .keep(&mut self.report, &["clients", &mac.to_string()], id);
+                    .keep(&mut self.report, &["clients", &known_by.to_string()], id);
             }
             Scope::Nothing(why) => self.report.note(id, why.clone()),
             Scope::Group {

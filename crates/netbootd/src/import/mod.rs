@@ -6,10 +6,12 @@
 mod dnsmasq;
 mod document;
 mod exports;
+mod host;
 mod ltsp_conf;
 mod mapping;
 mod network;
 mod never;
+mod option;
 mod parameter;
 mod report;
 mod sections;

@@ -2,12 +2,10 @@
 
 use std::net::Ipv4Addr;
 
-use model::MacAddr;
-
-use super::Card;
 use super::dnsmasq::Setting;
 use super::mapping::Mapping;
-use super::report::{LineId, shown};
+use super::report::LineId;
+use super::{host, option};
 
 /// Settings that are not missed.
 const NEEDLESS: &[(&str, &str)] = &[
@@ -88,7 +86,7 @@ pub fn map(mapping: &mut Mapping<'_>, file: usize, settings: &[Setting]) {
         match setting.key.as_str() {
             "interface" => interface(mapping, *id, setting),
             "dhcp-range" => range(mapping, *id, setting),
-            "dhcp-host" => host(mapping, *id, setting),
+            "dhcp-host" => host::map(mapping, *id, setting),
             _ => {}
         }
     }
@@ -101,7 +99,7 @@ fn rest(mapping: &mut Mapping<'_>, id: LineId, setting: &Setting) {
     let first = setting.values.first().map_or("", String::as_str);
     match setting.key.as_str() {
         "interface" | "dhcp-range" | "dhcp-host" => {}
-        "dhcp-option" | "dhcp-option-force" => option(mapping, id, setting),
+        "dhcp-option" | "dhcp-option-force" => option::map(mapping, id, setting),
         "domain" => {
             mapping.text(&["dns"], "domain", first, id);
             if setting.values.len() > 1 {
@@ -218,183 +216,6 @@ fn lease_time(text: &str) -> Option<String> {
     })
 }
 
-fn host(mapping: &mut Mapping<'_>, id: LineId, setting: &Setting) {
-    let mut macs: Vec<MacAddr> = Vec::new();
-    let (mut address, mut name, mut ignored) = (None, None, false);
-    for value in &setting.values {
-        let value = value.as_str();
-        if value.contains(':') {
-            match value.parse() {
-                Ok(mac) => macs.push(mac),
-                Err(_) if value.starts_with("set:") => {
-                    mapping.report.note(
-                        id,
-                        format!("{value} was left out: groups take the place of tags"),
-                    );
-                }
-                Err(_) => mapping.report.note(
-                    id,
-                    format!(
-                        "{} was left out: clients are known by whole MAC addresses",
-                        shown(value)
-                    ),
-                ),
-            }
-        } else if let Ok(parsed) = value.parse::<Ipv4Addr>() {
-            address = Some(parsed);
-        } else if value == "ignore" {
-            ignored = true;
-        } else if is_time(value) {
-            mapping.report.note(
-                id,
-                "its own length of leases was left out: lease_time is the card's",
-            );
-        } else if !value.is_empty() {
-            name = Some(value.split('.').next().unwrap_or(value).to_owned());
-        }
-    }
-    if macs.is_empty() {
-        return mapping
-            .report
-            .note(id, "without a MAC address, there is no client to say it of");
-    }
-    if macs.len() > 1 && (address.is_some() || name.is_some()) {
-        mapping.report.note(
-            id,
-            "a name and an address belong to one card here; the first card has them",
-        );
-    }
-    for (at, mac) in macs.iter().enumerate() {
-        let mac_text = mac.to_string();
-        let path = ["clients", mac_text.as_str()];
-        if ignored {
-            mapping.text(&path, "image", "none", id);
-            continue;
-        }
-        mapping.doc.keep(&mut mapping.report, &path, id);
-        if at > 0 {
-            continue;
-        }
-        if let Some(name) = &name {
-            mapping.text(&path, "hostname", name, id);
-        }
-        if let Some(address) = address {
-            mapping.text(&path, "address", address.to_string(), id);
-            mapping.reserved.insert(address, *mac);
-        }
-    }
-}
-
-fn is_time(value: &str) -> bool {
-    let number = value.trim_end_matches(['s', 'm', 'h', 'd', 'w']);
-    value == "infinite" || (!number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
-fn option(mapping: &mut Mapping<'_>, id: LineId, setting: &Setting) {
-    let mut values = setting.values.iter().map(String::as_str);
-    let Some(name) = values.find(|value| !value.starts_with("set:")) else {
-        return mapping.report.note(id, "it names no option");
-    };
-    if name.starts_with("tag:") {
-        return mapping.report.note(
-            id,
-            "it is for machines with a tag, which there are none of; a card's options are for all",
-        );
-    }
-    let values: Vec<&str> = values.collect();
-    match name.strip_prefix("option:").unwrap_or(name) {
-        "3" | "router" => router(mapping, id, &values),
-        "6" | "dns-server" => dns(mapping, id, &values),
-        "15" | "domain-name" => {
-            if let Some(domain) = values.first() {
-                mapping.text(&["dns"], "domain", *domain, id);
-            } else {
-                mapping.report.note(id, "it has no value");
-            }
-        }
-        "17" | "root-path" | "66" | "67" | "tftp-server" | "bootfile-name" | "vendor-class" | "60" | "43" => {
-            mapping.report.needless(id, "the boot's own options are netbootd's work");
-        }
-        _ => mapping.report.note(id, "of DHCP's options, only router, DNS servers, domain and length of the lease can be said"),
-    }
-}
-
-fn router(mapping: &mut Mapping<'_>, id: LineId, values: &[&str]) {
-    let router = values
-        .iter()
-        .find_map(|value| value.parse::<Ipv4Addr>().ok());
-    let card = router.and_then(|router| {
-        served(mapping)
-            .into_iter()
-            .find(|card| card.reaches(router))
-    });
-    match (router, card) {
-        (Some(router), Some(card)) => {
-            if values.len() > 1 {
-                mapping
-                    .report
-                    .note(id, "clients have one router, the first");
-            }
-            mapping.text(
-                &["interfaces", &card.name],
-                "router",
-                router.to_string(),
-                id,
-            );
-        }
-        _ => mapping.report.note(
-            id,
-            "it is in no network that a card serves; the key is interfaces.CARD.router",
-        ),
-    }
-}
-
-fn dns(mapping: &mut Mapping<'_>, id: LineId, values: &[&str]) {
-    let others: Vec<&str> = values
-        .iter()
-        .copied()
-        .filter(|value| *value != "0.0.0.0")
-        .collect();
-    if others.len() < values.len() {
-        mapping
-            .report
-            .note(id, "clients ask netbootd, which asks these");
-        if others.is_empty() {
-            mapping
-                .report
-                .needless(id, "clients ask netbootd where its DNS is on");
-        }
-        for server in others {
-            mapping.item(&["dns"], "upstreams", server, id);
-        }
-        return;
-    }
-    let cards = served(mapping);
-    if cards.is_empty() {
-        return mapping.report.note(
-            id,
-            "no card is served that could have it; the key is interfaces.CARD.dns",
-        );
-    }
-    for card in cards {
-        for server in &others {
-            mapping.item(&["interfaces", &card.name], "dns", *server, id);
-        }
-    }
-}
-
-/// The cards with a table of their own.
-fn served(mapping: &Mapping<'_>) -> Vec<Card> {
-    let names = mapping.doc.names("interfaces");
-    let mut cards: Vec<Card> = Vec::new();
-    for card in mapping.cards {
-        if names.contains(&card.name) && !cards.iter().any(|other| other.name == card.name) {
-            cards.push(card.clone());
-        }
-    }
-    cards
-}
-
 fn names(mapping: &mut Mapping<'_>, id: LineId, setting: &Setting) {
     let (names, address) = match setting.key.as_str() {
         "address" => {
@@ -416,7 +237,7 @@ fn names(mapping: &mut Mapping<'_>, id: LineId, setting: &Setting) {
     };
     let names: Vec<&String> = names
         .iter()
-        .filter(|name| !name.is_empty() && !is_time(name))
+        .filter(|name| !name.is_empty() && !host::is_time(name))
         .collect();
     if names.is_empty() || address.parse::<Ipv4Addr>().is_err() {
         return mapping

@@ -94,8 +94,10 @@ pub fn is_secret(text: &str) -> bool {
 fn overlay(mapping: &Mapping<'_>, scope: &Scope) -> String {
     let below = match scope {
         Scope::Group { name, .. } => format!("groups/{name}"),
-        Scope::Client(mac) => {
-            let name = mapping.doc.text(&["clients", &mac.to_string()], "hostname");
+        Scope::Client(known_by) => {
+            let name = mapping
+                .doc
+                .text(&["clients", &known_by.to_string()], "hostname");
             format!("clients/{}", name.unwrap_or("NAME"))
         }
         Scope::Everyone(_) | Scope::Server | Scope::Nothing(_) => "all".to_owned(),
@@ -161,7 +163,7 @@ impl Found<'_, '_> {
         let of = |parts: [&str; 2]| Some(parts.map(str::to_owned).to_vec());
         match self.scope {
             Scope::Group { name, .. } => of(["groups", name]),
-            Scope::Client(mac) => of(["clients", &mac.to_string()]),
+            Scope::Client(known_by) => of(["clients", &known_by.to_string()]),
             Scope::Everyone(name) => {
                 self.item(&["groups", name], "members", "*");
                 of(["groups", name])
@@ -352,7 +354,9 @@ impl Found<'_, '_> {
         };
         match self.scope {
             // A client's table has no `include`: it is a member instead.
-            Scope::Client(mac) => self.item(&["groups", &group], "members", mac.to_string()),
+            Scope::Client(known_by) => {
+                self.item(&["groups", &group], "members", known_by.to_string());
+            }
             _ => self.setting("include", Value::Item(group)),
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use model::{MacAddr, Pattern};
+use model::{KnownBy, MacAddr, Pattern};
 
 use super::ltsp_conf::{LtspConf, Section};
 
@@ -24,7 +24,7 @@ pub enum Scope {
         addresses: Vec<String>,
     },
     /// One client.
-    Client(MacAddr),
+    Client(KnownBy),
     /// Nowhere, and why.
     Nothing(String),
 }
@@ -51,7 +51,7 @@ pub enum Rank {
 /// The scopes of all sections, in the order in which their values are to be set: a later one wins.
 pub fn scopes(
     conf: &LtspConf,
-    reserved: &BTreeMap<Ipv4Addr, MacAddr>,
+    reserved: &BTreeMap<Ipv4Addr, KnownBy>,
 ) -> Vec<(usize, Rank, Scope)> {
     let parameters = conf.sections.iter().flat_map(|section| &section.parameters);
     let included: Vec<&str> = parameters
@@ -84,7 +84,7 @@ pub fn scopes(
 fn scope(
     section: &Section,
     included: &[&str],
-    reserved: &BTreeMap<Ipv4Addr, MacAddr>,
+    reserved: &BTreeMap<Ipv4Addr, KnownBy>,
     names: &mut Names,
 ) -> (Rank, Scope) {
     match section.header.as_str() {
@@ -101,15 +101,19 @@ fn scope(
     }
     let parts: Vec<&str> = header.split('|').filter(|part| !part.is_empty()).collect();
     if let [one] = parts[..] {
-        if let Some(mac) = one.contains(':').then(|| one.parse().ok()).flatten() {
-            return (Rank::Mac, Scope::Client(mac));
+        if let Some(mac) = one
+            .contains(':')
+            .then(|| one.parse::<MacAddr>().ok())
+            .flatten()
+        {
+            return (Rank::Mac, Scope::Client(mac.into()));
         }
         let client = one
             .parse()
             .ok()
             .and_then(|address: Ipv4Addr| reserved.get(&address));
-        if let Some(mac) = client {
-            return (Rank::Mac, Scope::Client(*mac));
+        if let Some(known_by) = client {
+            return (Rank::Mac, Scope::Client(known_by.clone()));
         }
     }
     let (addresses, rest): (Vec<&str>, Vec<&str>) =
@@ -199,7 +203,10 @@ mod tests {
 
     fn scope_of(header: &str) -> Scope {
         let conf = parse(&format!("[{header}]\nA=1\n[x]\nINCLUDE=crt_monitor\n"));
-        let reserved = BTreeMap::from([(Ipv4Addr::new(10, 0, 0, 7), MacAddr([2, 0, 0, 0, 0, 7]))]);
+        let reserved = BTreeMap::from([(
+            Ipv4Addr::new(10, 0, 0, 7),
+            MacAddr([2, 0, 0, 0, 0, 7]).into(),
+        )]);
         let all = scopes(&conf, &reserved);
         all.into_iter().find(|(at, ..)| *at == 1).unwrap().2
     }
