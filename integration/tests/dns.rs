@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use integration::clients::dhcp::udhcpc;
 use integration::clients::dns::dig;
+use integration::dnsmasq::ALONE;
 use integration::subject::names;
 use integration::{Client, Lab, Process, Server, Setup, in_lab, succeed, until};
 
@@ -87,14 +88,8 @@ fn start_upstream(lab: &Lab) -> Result<(Process, Client)> {
     let upstream = lab.client()?;
     upstream.set_address(names::UPSTREAM.parse()?)?;
     let mut dnsmasq = upstream.command("dnsmasq")?;
-    dnsmasq.args([
-        "--keep-in-foreground",
-        "--log-facility=-",
-        "--log-queries",
-        "--user=root",
-        "--pid-file=",
-    ]);
-    dnsmasq.args(["--conf-file=/dev/null", "--no-resolv", "--no-hosts"]);
+    dnsmasq.args(ALONE);
+    dnsmasq.args(["--log-queries", "--no-resolv", "--no-hosts"]);
     dnsmasq.arg("--address=/www.example.org/203.0.113.7");
     let mut dnsmasq = Process::start(&mut dnsmasq, &lab.folder().join("upstream.log"))?;
     dnsmasq.until_printed("started", Duration::from_secs(10))?;

@@ -20,8 +20,13 @@ fn minimal(lab: &Lab, interface: &str) -> Result<Process> {
 fn alone_on_the_link_netbootd_is_the_full_server_and_says_why() {
     in_lab(|lab| {
         let mut daemon = minimal(lab, Lab::BRIDGE)?;
+        let looking = format!("waiting for {}: looking whether another", Lab::BRIDGE);
+        let status = asked(lab, &["status"])?;
+        ensure!(status.contains(&looking), "{status}");
         daemon.until_printed("no other DHCP server answered on this link", DECIDED)?;
         daemon.until_printed("ready", DECIDED)?;
+        let status = asked(lab, &["status"])?;
+        ensure!(!status.contains("waiting"), "{status}");
         ensure!(daemon.printed().contains("full"), "{}", daemon.printed());
         Ok(())
     });

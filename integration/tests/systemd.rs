@@ -9,6 +9,9 @@ const PROMISED_EXPOSURE: f32 = 1.8;
 /// The same with the drop-in for network address translation.
 const PROMISED_EXPOSURE_WITH_NAT: f32 = 2.2;
 
+/// That of the unit that tells resolved of names.
+const PROMISED_EXPOSURE_OF_RESOLVED: f32 = 1.6;
+
 /// A copy of the unit whose programs exist on this machine, alone in a folder, with these drop-ins.
 fn unit(test: &str, drop_ins: &[&str]) -> PathBuf {
     let source = |name: &str| {
@@ -29,7 +32,12 @@ fn unit(test: &str, drop_ins: &[&str]) -> PathBuf {
         put(&name, source(&name));
     }
     let text = source("netbootd.service").replace("/usr/sbin/netbootd", "/bin/true");
-    put("netbootd.service", text)
+    put("netbootd.service", text);
+    // It ends with the other, and so names it.
+    let name = "netbootd-resolved.service";
+    let text = source(name).replace("/usr/sbin/netbootd", "/bin/true");
+    put(name, text.replace("/usr/bin/resolvectl", "/bin/true"));
+    folder.join("netbootd.service")
 }
 
 fn systemd_analyze(words: &[&str], unit: &Path) -> Output {
@@ -48,13 +56,17 @@ fn systemd_understands_every_line() {
         assert!(output.status.success(), "{said}");
         assert_eq!(said, "", "systemd-analyze verify complains");
     }
+    let unit = unit("verify-resolved", &[]).with_file_name("netbootd-resolved.service");
+    let said = systemd_analyze(&["verify"], &unit).stderr;
+    assert_eq!(String::from_utf8_lossy(&said), "");
 }
 
 fn exposure(unit: &Path) -> f32 {
     let output = systemd_analyze(&["security", "--offline=true", "--no-pager"], unit);
     let said = String::from_utf8_lossy(&output.stdout);
     let exposure = said.lines().find_map(|line| {
-        let (_, rest) = line.split_once("Overall exposure level for netbootd.service:")?;
+        let (_, rest) = line.split_once("Overall exposure level for ")?;
+        let (_, rest) = rest.split_once(": ")?;
         rest.split_whitespace().next()?.parse::<f32>().ok()
     });
     exposure.unwrap_or_else(|| panic!("no score in:\n{said}"))
@@ -68,6 +80,9 @@ fn the_exposure_is_what_the_readme_promises() {
     println!("{plain} without the drop-in nat.conf, {nat} with it");
     // The drop-in was read, and costs no more than it says.
     assert!(plain < nat && nat <= PROMISED_EXPOSURE_WITH_NAT, "{nat}");
+    let teller =
+        exposure(&unit("security-resolved", &[]).with_file_name("netbootd-resolved.service"));
+    assert!(teller <= PROMISED_EXPOSURE_OF_RESOLVED, "{teller}");
 }
 
 #[test]

@@ -118,8 +118,10 @@ codes! {
     PortTaken = 105,
     /// A loader is nowhere to be found.
     LoaderMissing = 106,
-    /// What network address translation needs is missing: nft, or the right to use it.
+    /// What network address translation needs is missing, nft or the right to use it, or iptables-legacy drops.
     NatImpossible = 107,
+    /// systemd-resolved cannot be told of the domain.
+    ResolvedNotTold = 108,
 }
 
 impl fmt::Display for Code {

@@ -24,8 +24,8 @@ use Kind::{Flag, List, Number, Text, Word};
 
 const ROOTS: Kind = Word(&["image", "tree", "ram"]);
 const WAYS: Kind = Word(&model::Way::NAMES);
-const HOST_KEYS: Kind = Word(&["boot", "firmware"]);
-const HOMES: Kind = Word(&["sshfs", "machine", "nfs", "tmpfs"]);
+const HOST_KEYS: Kind = Word(&model::SshHostKey::NAMES);
+const HOMES: Kind = Word(&model::Home::NAMES);
 
 /// The keys, in the order of the file; those of one table stand together.
 pub const KEYS: &[Key] = &all::<{ count() }>();
@@ -189,6 +189,13 @@ const SITE: &[Key] = &[
         List,
         Unset("[\"9.9.9.9\"]"),
         "Servers for all other names. Unset: those in /etc/resolv.conf.",
+    ),
+    key(
+        "dns.tell_resolved",
+        Flag,
+        Value("false"),
+        "Whether this server's own systemd-resolved learns that we answer for the clients' names, so that its programs \
+         find them too. The unit netbootd-resolved.service does it, which has to be enabled.",
     ),
     key(
         "dns.hosts.*",

@@ -296,6 +296,7 @@ fn dns(reader: &mut Reader<'_>, claims: &mut Claims) -> Dns {
         enabled: reader.flag(&at.child("enabled")),
         domain,
         upstreams: bare(upstreams),
+        tell_resolved: reader.flag(&at.child("tell_resolved")).unwrap_or(false),
         hosts,
         services,
     }

@@ -155,6 +155,8 @@ pub struct Dns {
     pub domain: String,
     /// Servers for other names; empty: those in `/etc/resolv.conf`.
     pub upstreams: Vec<IpAddr>,
+    /// Whether this machine's own systemd-resolved is told of the domain.
+    pub tell_resolved: bool,
     /// Further names, lower case.
     pub hosts: BTreeMap<String, Ipv4Addr>,
     /// Further services, like `_ntp._udp`, lower case: host and port.

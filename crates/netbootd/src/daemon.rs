@@ -276,6 +276,8 @@ impl Daemon {
         let kind = |reason: &NotYet| std::mem::discriminant(reason);
         match (&earlier, &reason) {
             (None, None) => return,
+            // Who looks says so in the log, and what came of it.
+            (_, Some(NotYet::Asking)) | (Some(NotYet::Asking), None) => {}
             (Some(earlier), Some(reason)) if kind(earlier) == kind(reason) => {}
             (_, Some(reason)) => warn!(interface = name, "waiting for the interface: {reason}"),
             (Some(_), None) => info!(interface = name, "the interface is there"),

@@ -8,11 +8,11 @@ use crate::daemon::{Daemon, unix_millis};
 use crate::services::dhcp::Shared;
 
 /// The client that `text` names: by the MAC address of its card, which may be one that was never
-/// seen, by its address, or by its host name with or without the domain. A machine that booted wins
-/// over one that is only configured, and that over one that only has a lease.
+/// seen, by what else it is known by in the configuration, by its address, or by its host name with or without the
+/// domain. A machine that booted wins over one that is only configured, and that over one that only has a lease.
 ///
 /// # Errors
-/// That there is none, and which there are.
+/// That there is none, and which there are; or that it has no card yet.
 pub fn client(daemon: &Daemon, shared: &Shared, text: &str) -> Result<MacAddr, String> {
     if let Ok(mac) = text.parse() {
         return Ok(mac);
@@ -23,6 +23,9 @@ pub fn client(daemon: &Daemon, shared: &Shared, text: &str) -> Result<MacAddr, S
     let booted = daemon.timelines().find(name).into_iter().next();
     if let Some(client) = booted {
         return Ok(client);
+    }
+    if let Some(found) = daemon.images.load().site.card_of(name) {
+        return found;
     }
     let known = known(daemon, shared);
     let address: Option<Ipv4Addr> = name.parse().ok();

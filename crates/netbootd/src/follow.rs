@@ -10,14 +10,14 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::Interface;
+use config::{Interface, Mode};
 use dhcp::Subnet;
 use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
 
 use crate::daemon::ServedLink;
-use crate::links;
+use crate::links::{self, NotYet};
 use crate::names;
 use crate::serve_link::{self, LinkContext};
 use crate::services::dns::Dns;
@@ -58,11 +58,15 @@ pub async fn watch(
             ready = changes.readable() => ready?,
             _ = stopping.changed() => return Ok(()),
         }
-        // What is heard says no more than an error does: that there were changes.
-        let mut heard = [0; 64];
-        while !matches!(changes.try_recv(&mut heard), Err(error) if error.kind() == ErrorKind::WouldBlock)
-        {
-        }
+        drain(&changes);
+    }
+}
+
+/// Takes in all that was heard. It says no more than an error does: that there were changes.
+pub fn drain(changes: &UdpSocket) {
+    let mut heard = [0; 64];
+    while !matches!(changes.try_recv(&mut heard), Err(error) if error.kind() == ErrorKind::WouldBlock)
+    {
     }
 }
 
@@ -94,11 +98,14 @@ pub async fn interface(
         };
         let mode = known.filter(|(network, _)| *network == link.network());
         let mode = mode.map(|(_, mode)| mode);
+        let asks = wanted.mode == Mode::Auto && mode.is_none();
+        daemon.wait_for(name, asks.then_some(NotYet::Asking));
         let (stop, stopped) = watch::channel(false);
         let started = tokio::select! {
             started = serve_link::start(&context, &wanted, link.clone(), mode, &stopped) => started,
             _ = stopping.changed() => return Ok(()),
         };
+        daemon.wait_for(name, None);
         match started {
             Ok(serving) => {
                 let (served, dhcp) = (serving.link, serving.dhcp);

@@ -91,6 +91,8 @@ pub enum NotYet {
     NoAddress,
     /// It does not have the configured address; those that it has.
     OtherAddress(Ipv4Addr, Vec<Ipv4Addr>),
+    /// What we are on its network is being found out.
+    Asking,
 }
 
 impl std::fmt::Display for NotYet {
@@ -104,6 +106,11 @@ impl std::fmt::Display for NotYet {
                 )
             }
             Self::Down => f.write_str("it is down (ip link set NAME up)"),
+            Self::Asking => write!(
+                f,
+                "looking whether another DHCP server answers, up to {} s; nothing is served until then",
+                THOROUGHLY[3].as_secs()
+            ),
             Self::NoAddress => {
                 f.write_str("it has no IPv4 address (ip address add 192.168.67.1/24 dev NAME)")
             }

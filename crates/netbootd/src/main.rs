@@ -36,6 +36,7 @@ mod people;
 mod power;
 mod program;
 mod recognised;
+mod resolved;
 mod run;
 mod running;
 mod runs;

@@ -12,7 +12,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::control;
 use crate::daemon::Daemon;
@@ -22,6 +24,7 @@ use crate::images::{self, Images};
 use crate::leases::{from_disk, keep_those_of_running_clients, lease_clock};
 use crate::names;
 use crate::nat;
+use crate::resolved;
 use crate::serve_link::LinkContext;
 use crate::services::dhcp::Shared;
 use crate::services::dns::{self, Dns};
@@ -49,27 +52,57 @@ pub fn run(loaded: Loaded) -> anyhow::Result<()> {
 }
 
 fn log_to_stderr(config: &Config) {
-    let filter =
-        EnvFilter::try_new(format!("warn,netbootd={}", config.log.level)).unwrap_or_default();
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    // The configuration takes no other words than those of the levels.
+    let level = config.log.level.parse().unwrap_or(LevelFilter::INFO);
+    let filter = Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_target("netbootd", level);
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_target(false);
     // systemd's journal has its own clock and shows no colours.
     let journal = std::env::var_os("JOURNAL_STREAM").is_some();
     let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    match config.log.format {
-        LogFormat::Json => builder.json().flatten_event(true).init(),
-        LogFormat::Text if journal => builder.without_time().with_ansi(false).init(),
-        LogFormat::Text => builder.with_ansi(terminal).init(),
+    let lines = match config.log.format {
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Text if journal => lines.without_time().with_ansi(false).boxed(),
+        LogFormat::Text => lines.with_ansi(terminal).boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(lines)
+        .with(filter)
+        .init();
+}
+
+/// Tells this machine's systemd-resolved of the clients' names, until the process is told to end.
+pub fn tell_resolved(config: &Config) -> anyhow::Result<()> {
+    log_to_stderr(config);
+    if !config.dns.tell_resolved {
+        info!("dns.tell_resolved is not set, so there is nothing to do");
+        return Ok(());
     }
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime
+        .enable_all()
+        .build()?
+        .block_on(resolved::keep(config))
 }
 
 async fn serve(config: Config) -> anyhow::Result<()> {
     let state = &config.state_dir;
     std::fs::create_dir_all(state)
         .with_context(|| format!("cannot make the state folder {}", state.display()))?;
-    let opened = store::Leases::open(&state.join("leases.log"))?;
+    let book = state.join("leases.log");
+    let earlier = state.join("leases.redb");
+    // Once: from now on there is a book of ours.
+    if earlier.exists() && !book.exists() {
+        warn!(
+            "{} holds the leases of an earlier build of netbootd and is not read, so clients may get other addresses. To keep \
+             them, have the earlier build print them (`netbootd leases --json`), and take them over: systemd/README.md says how",
+            earlier.display()
+        );
+    }
+    let opened = store::Leases::open(&book)?;
     opened.notes.iter().for_each(|note| warn!("{note}"));
     let key_path = state.join("handle.key");
     let key = store::key::load_or_create(&key_path)
@@ -79,16 +112,7 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     notes.iter().for_each(|note| warn!("{note}"));
     images.describe();
 
-    let now = lease_clock();
-    let (leases, rewritten) = from_disk(opened.records, now);
-    if let Some((changes, note)) = rewritten {
-        warn!("{note}");
-        if let Err(error) = opened.leases.commit(&changes) {
-            error!(%error, "the leases could not be written anew by this clock");
-        }
-    }
-    let server = dhcp::Server::new(&dhcp::Config::default(), leases, now);
-    let shared = Shared::new(server, opened.leases);
+    let shared = lease_book(opened);
     let daemon = Daemon::new(config, images, SiteKey(key), authority);
     let recall = |cards: &[_]| shared.with(|server| server.recall(cards));
     daemon.recognised.with(recall);
@@ -197,6 +221,20 @@ async fn serve(config: Config) -> anyhow::Result<()> {
     daemon.recognised.write();
     let _ = std::fs::remove_file(&daemon.config.control_socket);
     result
+}
+
+/// The leases that the disk had.
+fn lease_book(opened: store::Opened) -> Arc<Shared> {
+    let now = lease_clock();
+    let (leases, rewritten) = from_disk(opened.records.iter(), now);
+    if let Some((changes, note)) = rewritten {
+        warn!("{note}");
+        if let Err(error) = opened.leases.commit(&changes) {
+            error!(%error, "the leases could not be written anew by this clock");
+        }
+    }
+    let server = dhcp::Server::new(&dhcp::Config::default(), leases, now);
+    Shared::new(server, opened.leases)
 }
 
 /// Half the interval that systemd expects a sign of life in; a day where it expects none.

@@ -60,6 +60,12 @@ nft list table ip netbootd | grep -q 'ip saddr 192.168.99.0/24 oifname "up0" mas
 pid=$(systemctl show --property MainPID --value netbootd)
 # CAP_NET_ADMIN more than before.
 [ "$(field CapEff "$pid")" = 0000000000003400 ] || fail "CapEff is $(field CapEff "$pid")"
+iptables-legacy -P FORWARD DROP || fail "no iptables-legacy"
+for _ in $(seq 40); do
+	netbootd status | grep -q 'iptables-legacy -I FORWARD -i lab0 -o up0 -j ACCEPT' && break
+	sleep 1
+done
+netbootd status | grep 'ALARM: .*iptables-legacy -I FORWARD -i lab0 -o up0' || fail "status does not say what iptables-legacy drops"
 systemctl stop netbootd || fail "it does not stop"
 [ -z "$(nft list ruleset)" ] || fail "rules are left"
 [ "$(cat /proc/sys/net/ipv4/ip_forward)" = 0 ] || fail "forwarding is left on"

@@ -70,6 +70,13 @@ pub fn run(loaded: &Loaded, file: Option<&Path>) -> anyhow::Result<()> {
         eprintln!("{warning}");
     }
     nat(loaded, &system);
+    if let Some(obstacle) = crate::resolved::obstacle(&loaded.config) {
+        let what = "this server's own programs will not find the clients' names".to_owned();
+        let code = Code::ResolvedNotTold;
+        let key = "dns.tell_resolved";
+        let warning = loaded.diagnostic(Severity::Warning, code, key, what, &obstacle, None);
+        eprintln!("{warning}");
+    }
     loaders(loaded);
     images(loaded);
     exports(loaded);
@@ -180,7 +187,6 @@ fn interface(loaded: &Loaded, wanted: &Interface, link: &Link) {
 
 /// What stands against the networks that shall reach the world.
 fn nat(loaded: &Loaded, system: &BTreeMap<String, net::Interface>) {
-    let obstacle = nat::obstacle(&loaded.config);
     for wanted in loaded
         .config
         .interfaces
@@ -199,9 +205,9 @@ fn nat(loaded: &Loaded, system: &BTreeMap<String, net::Interface>) {
             let why = "netbootd starts all the same and waits for it";
             warn(Code::InterfaceMissing, what, why, None);
         }
-        if let Some(obstacle) = &obstacle {
+        if let Some(obstacle) = nat::obstacle(wanted) {
             let what = format!("the clients of {name} will reach nobody by {uplink}");
-            warn(Code::NatImpossible, what, obstacle, None);
+            warn(Code::NatImpossible, what, &obstacle, None);
         }
     }
 }

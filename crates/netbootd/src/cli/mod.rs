@@ -79,6 +79,8 @@ enum Command {
     Simulate(simulate::SimulateCommand),
     /// Says what makes ssh trust the clients
     Ssh(ssh::SshCommand),
+    /// Tells this machine's systemd-resolved of the clients' names, as long as it runs; netbootd-resolved.service runs it
+    TellResolved,
     /// Makes a configuration of what an LTSP server has, and says what became of each line of it
     ImportLtsp(import::ImportLtspCommand),
 }
@@ -117,6 +119,7 @@ impl Cli {
                 need_interfaces(&loaded)?;
                 crate::run::run(loaded)
             }
+            Command::TellResolved => crate::run::tell_resolved(&loaded.config),
             Command::Check => check::run(&loaded, file.as_deref()),
             Command::Image(command) => image::run(command, &loaded.config),
             Command::Status(command) => status::run(&command, &loaded.config.control_socket),
