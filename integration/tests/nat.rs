@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use integration::clients::dhcp::udhcpc;
-use integration::subject::netbootd::{command, serve, state_dir};
+use integration::subject::netbootd::{asked, command, serve, state_dir};
 use integration::{Client, Lab, Namespace, Process, in_lab, ran, succeed, until};
 use rustix::process::Signal;
 
@@ -88,6 +88,14 @@ fn configure(lab: &Lab, interfaces: &[&str]) -> Result<()> {
 fn start(lab: &Lab, interfaces: &[&str]) -> Result<Process> {
     configure(lab, interfaces)?;
     serve(lab, &config(lab))
+}
+
+/// Another link of the server, with an address of its own.
+fn second_network(lab: &Lab) -> Result<&'static str> {
+    let link = lab.other_link()?;
+    lab.server()
+        .ip(&format!("address add 192.168.68.1/24 dev {link}"))?;
+    Ok(link)
 }
 
 /// A client with a lease of ours and the router that it names.
@@ -229,6 +237,35 @@ fn a_firewall_that_drops_is_named() {
 }
 
 #[test]
+fn what_the_older_iptables_drops_is_said_with_the_command_that_lets_it_pass() {
+    in_lab(|lab| {
+        let world = World::new(lab)?;
+        on_server(
+            lab,
+            "iptables-legacy -P FORWARD DROP; iptables-legacy -N DOCKER-USER; iptables-legacy -A FORWARD -j DOCKER-USER",
+        )?;
+        let mut daemon = start(lab, &[Lab::BRIDGE])?;
+        let client = leased(lab, Lab::BRIDGE)?;
+        let remedy = "iptables-legacy -I DOCKER-USER -i br0 -o up0 -j ACCEPT && \
+            iptables-legacy -I DOCKER-USER -i up0 -o br0 -j ACCEPT";
+        daemon.until_printed(remedy, SOON)?;
+        let alarm = asked(lab, &["status"])?;
+        ensure!(alarm.contains("ALARM") && alarm.contains(remedy), "{alarm}");
+        let mut check = command(lab, &["check", "--config"])?;
+        let check = succeed(check.arg(config(lab)))?.everything();
+        ensure!(check.contains("C107") && check.contains(remedy), "{check}");
+        ensure!(!world.is_reached(&client, "dropped")?);
+        on_server(lab, remedy)?;
+        world.until_reached(&client, "page")?;
+        // The kernel tells of rules that change, and not of the older ones.
+        on_server(lab, "nft add table ip changed")?;
+        until(SOON, "the alarm to end", || {
+            Ok((!asked(lab, &["status"])?.contains("ALARM")).then_some(()))
+        })
+    });
+}
+
+#[test]
 fn rules_that_somebody_flushes_are_put_back_and_said() {
     in_lab(|lab| {
         let world = World::new(lab)?;
@@ -258,9 +295,7 @@ fn rules_that_somebody_flushes_are_put_back_and_said() {
 fn what_a_killed_daemon_left_is_replaced_and_then_taken_away() {
     in_lab(|lab| {
         let world = World::new(lab)?;
-        let other = lab.other_link()?;
-        lab.server()
-            .ip(&format!("address add 192.168.68.1/24 dev {other}"))?;
+        let other = second_network(lab)?;
         forwards(lab, false)?;
         let mut daemon = start(lab, &[Lab::BRIDGE])?;
         world.until_reached(&leased(lab, Lab::BRIDGE)?, "first")?;
@@ -280,9 +315,7 @@ fn what_a_killed_daemon_left_is_replaced_and_then_taken_away() {
 fn two_networks_reach_the_world_and_not_each_other() {
     in_lab(|lab| {
         let world = World::new(lab)?;
-        let other = lab.other_link()?;
-        lab.server()
-            .ip(&format!("address add 192.168.68.1/24 dev {other}"))?;
+        let other = second_network(lab)?;
         forwards(lab, false)?;
         let daemon = start(lab, &[Lab::BRIDGE, other])?;
         let clients = [leased(lab, Lab::BRIDGE)?, leased(lab, other)?];

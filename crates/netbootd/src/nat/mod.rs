@@ -5,6 +5,7 @@
 //! `ip_forward` is switched on where it is off, and off again at the end if it was us.
 
 mod forwarding;
+mod legacy;
 mod privilege;
 mod rules;
 
@@ -12,18 +13,19 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::{Config, Interface, Mode};
+use config::{Interface, Mode};
 use tokio::net::UdpSocket;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
+use self::legacy::Legacy;
 use self::rules::{Lab, TABLE};
 use crate::daemon::Daemon;
-use crate::follow::System;
+use crate::follow::{self, System};
 use crate::links::{self, NotYet};
 use crate::program::{Ran, run};
 
-pub use privilege::missing;
+pub use privilege::{UNIT_FOLDERS, missing};
 
 /// How long nft may take.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -73,11 +75,7 @@ async fn rules_change(heard: Option<&UdpSocket>) {
         return std::future::pending().await;
     };
     let _ = heard.readable().await;
-    // An error says the same: there were changes.
-    let mut buffer = [0; 64];
-    while !matches!(heard.try_recv(&mut buffer), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
-    {
-    }
+    follow::drain(heard);
 }
 
 /// The networks that are there; who lacks a way out is said.
@@ -110,7 +108,7 @@ fn tell(daemon: &Daemon, failed: Option<String>) {
     }
     match &failed {
         Some(reason) => warn!("NAT: clients do not reach the world: {reason}"),
-        None => info!("NAT: the rules could be put in place"),
+        None => info!("NAT: clients reach the world"),
     }
     let alarm = failed.map(|reason| format!("no network address translation: {reason}"));
     daemon.nat.store(alarm.map(Arc::new));
@@ -126,6 +124,8 @@ struct Kept {
     opened: bool,
     /// Chains of others that the operator was told of.
     told: Vec<String>,
+    /// Whether the operator was told that nobody knows what the older iptables does.
+    unknown: bool,
 }
 
 impl Kept {
@@ -195,7 +195,19 @@ impl Kept {
             }
         }
         self.told = found;
-        Ok(())
+        let legacy = legacy::look();
+        if let Legacy::Unknown(reason) = &legacy {
+            if !self.unknown {
+                warn!(
+                    "NAT: iptables-legacy is in use, which nft does not see; if clients do not reach the world, \
+                     `iptables-legacy -S FORWARD` says whether it drops: {reason}"
+                );
+            }
+            self.unknown = true;
+        }
+        let mut labs = self.labs.iter();
+        let obstacle = labs.find_map(|lab| legacy.obstacle(&lab.interface, &lab.uplink));
+        obstacle.map_or(Ok(()), Err)
     }
 
     /// Leaves everything as it was.
@@ -241,11 +253,10 @@ fn nft(words: &[&str], input: &str) -> Result<Ran, String> {
     Err(format!("nft: {}", ran.output.trim()))
 }
 
-/// What stands against the `nat` of a configuration on this machine now, in words.
-pub fn obstacle(config: &Config) -> Option<String> {
-    config
-        .interfaces
-        .iter()
-        .find(|interface| is_wanted(interface))?;
-    missing().or_else(|| nft(&["--version"], "").err())
+/// What stands against the `nat` of an interface on this machine now, in words.
+pub fn obstacle(interface: &Interface) -> Option<String> {
+    let uplink = interface.nat.as_deref()?;
+    let nft = || nft(&["--version"], "").err();
+    let legacy = || legacy::look().obstacle(&interface.name, uplink);
+    missing().or_else(nft).or_else(legacy)
 }

@@ -9,7 +9,7 @@ pub const WANTED: &str = "netbootd needs CAP_NET_ADMIN for it: install systemd/n
      /etc/systemd/system/netbootd.service.d/nat.conf, then systemctl daemon-reload and restart netbootd";
 
 /// Where systemd looks for a unit and its drop-ins.
-const FOLDERS: [&str; 4] = [
+pub const UNIT_FOLDERS: [&str; 4] = [
     "/etc/systemd/system",
     "/run/systemd/system",
     "/usr/lib/systemd/system",
@@ -24,7 +24,7 @@ pub fn is_here() -> bool {
 /// Why the daemon may not change rules, if it may not. A check runs with full privilege, and the unit's
 /// daemon does not: where the unit is installed, its files say what it may.
 pub fn missing() -> Option<String> {
-    let unit = FOLDERS
+    let unit = UNIT_FOLDERS
         .iter()
         .map(|folder| Path::new(folder).join("netbootd.service"))
         .find(|unit| unit.exists());
@@ -36,7 +36,7 @@ pub fn missing() -> Option<String> {
 }
 
 fn drop_ins() -> impl Iterator<Item = std::path::PathBuf> {
-    let folders = FOLDERS.map(|folder| Path::new(folder).join("netbootd.service.d"));
+    let folders = UNIT_FOLDERS.map(|folder| Path::new(folder).join("netbootd.service.d"));
     let files = folders
         .into_iter()
         .filter_map(|folder| std::fs::read_dir(folder).ok());
