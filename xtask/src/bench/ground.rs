@@ -3,10 +3,10 @@
 //! The server's threads have the first processor, the load has the second, so that what the load does
 //! is nobody's figure.
 
-use std::cell::OnceCell;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::process::Command;
+use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 use integration::subject::netbootd;
@@ -22,7 +22,7 @@ pub(crate) struct Ground {
     pub(crate) lab: Lab,
     client: Client,
     /// Whom the server asks.
-    neighbour: OnceCell<Client>,
+    neighbour: OnceLock<Client>,
 }
 
 impl Ground {
@@ -35,7 +35,7 @@ impl Ground {
         lab.close_capture();
         let client = lab.client()?;
         (0..Self::CLIENTS).try_for_each(|number| client.set_address(Self::client(number)))?;
-        let neighbour = OnceCell::new();
+        let neighbour = OnceLock::new();
         Ok(Self {
             lab,
             client,

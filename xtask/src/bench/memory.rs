@@ -3,13 +3,16 @@
 //! | row | is |
 //! |---|---|
 //! | `idle.rss_mib`, `idle.own_mib` | five seconds after it began: all of it, and without the parts of files (its program, above all) |
+//! | `empty.rss_mib`, `empty.own_mib` | the same of a daemon without a lease |
 //! | `tftp`, `dns`, `http` | the most during 64 clients with windows of 16 blocks, names at random, and 64 clients that fetch 60 MB; one after the other by the same daemon |
+//! | `all` | the most while all three go on at once |
 
 use std::fs;
-use std::path::PathBuf;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
+use integration::Process;
 use integration::subject::netbootd;
 
 use super::dns::{self, Dns, Names};
@@ -17,26 +20,12 @@ use super::ground::Ground;
 use super::http::Http;
 use super::rows::Rows;
 use super::tftp::{self, Tftp};
-use super::turns::Service;
+use super::turns::{Measure, Service};
 use super::usage;
 use crate::{build, packages};
 
-/// What `cargo xtask bench memory` can be told.
-#[derive(clap::Args)]
-pub(crate) struct Arguments {
-    /// How often it is measured; the rows are medians
-    #[arg(long, default_value_t = 3)]
-    rounds: u32,
-    /// How long each load takes
-    #[arg(long, default_value_t = 2.0)]
-    seconds: f64,
-    /// Write the rows to this file too, as one JSON object
-    #[arg(long)]
-    json: Option<PathBuf>,
-}
-
 /// Measures, and prints the rows.
-pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
+pub(crate) fn measure(arguments: &Measure) -> Result<()> {
     build::programs()?;
     packages::install(&packages::missing(packages::BENCH.iter()))?;
     let mut rows = Rows::default();
@@ -58,25 +47,44 @@ fn one(ground: &Ground, seconds: f64) -> Result<Vec<(String, f64)>> {
     let files = tftp::files(ground)?;
     let folder = ground.lab.folder();
     fs::write(folder.join("a"), Names::questions("a")?)?;
-    // What the import needs is not what a daemon holds: it is started again.
     let config = format!("[loaders]\nfolders = [{files:?}]");
+    let mut figures = Vec::new();
+    let empty = ground.netbootd(&config)?;
+    idle("empty", &empty, &mut figures)?;
+    drop(empty);
+    // What the import needs is not what a daemon holds: it is started again.
     drop(dns::netbootd(ground, &config)?);
     let server = netbootd::serve(&ground.lab, &netbootd::config_file(&ground.lab))?;
-    std::thread::sleep(Duration::from_secs(5));
+    idle("idle", &server, &mut figures)?;
     let pid = server.id();
-    let mut figures = Vec::new();
-    for (row, field) in [("rss_mib", "VmRSS:"), ("own_mib", "RssAnon:")] {
-        figures.push((format!("idle.{row}"), usage::memory(pid, field)?));
-    }
-    let mut under = |service: &str, case: &str, load: &dyn Fn() -> Result<()>| -> Result<()> {
+    let mut under = |row: &str, load: &dyn Fn() -> Result<()>| -> Result<()> {
         usage::forget_peak(pid)?;
-        load().with_context(|| format!("{case} over {service}"))?;
-        figures.push((format!("{service}.rss_mib"), usage::peak_memory(pid)?));
+        load().with_context(|| format!("the load of {row}"))?;
+        figures.push((format!("{row}.rss_mib"), usage::peak_memory(pid)?));
         Ok(())
     };
-    let (tftp, dns, http) = ("w16_c64", "a", "f60m_c64");
-    under("tftp", tftp, &|| Tftp.load(tftp, ground, seconds).map(drop))?;
-    under("dns", dns, &|| Dns.load(dns, ground, seconds).map(drop))?;
-    under("http", http, &|| Http.load(http, ground, seconds).map(drop))?;
+    let tftp = || Tftp.load("w16_c64", ground, seconds).map(drop);
+    let dns = || Dns.load("a", ground, seconds).map(drop);
+    let http = || Http.load("f60m_c64", ground, seconds).map(drop);
+    under("tftp", &tftp)?;
+    under("dns", &dns)?;
+    under("http", &http)?;
+    under("all", &|| {
+        thread::scope(|scope| {
+            let loads: [&(dyn Fn() -> Result<()> + Sync); 3] = [&tftp, &dns, &http];
+            let loads = loads.map(|load| scope.spawn(load));
+            let mut ended = loads.into_iter().map(ScopedJoinHandle::join);
+            ended.try_for_each(|load| load.map_err(|_| anyhow!("a load has panicked"))?)
+        })
+    })?;
     Ok(figures)
+}
+
+/// What a daemon holds five seconds after it began to answer.
+fn idle(row: &str, server: &Process, figures: &mut Vec<(String, f64)>) -> Result<()> {
+    thread::sleep(Duration::from_secs(5));
+    for (kind, field) in [("rss_mib", "VmRSS:"), ("own_mib", "RssAnon:")] {
+        figures.push((format!("{row}.{kind}"), usage::memory(server.id(), field)?));
+    }
+    Ok(())
 }

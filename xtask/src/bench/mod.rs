@@ -18,6 +18,7 @@ mod turns;
 mod usage;
 
 use anyhow::Result;
+use turns::Turns;
 
 /// What `cargo xtask bench` can measure.
 #[derive(clap::Subcommand)]
@@ -29,15 +30,15 @@ pub(crate) enum Bench {
     /// Making root images: netbootd, mksquashfs and gensquashfs
     Image(image::Arguments),
     /// What netbootd holds in memory with 10 000 leases and names, idle and under load
-    Memory(memory::Arguments),
+    Memory(turns::Measure),
     /// READs and metadata over NFS: netbootd, nfs-ganesha, and a server of the crate nfsserve
     Nfs(nfs::Arguments),
     /// Files over TFTP: netbootd, dnsmasq, and the server of the crate tftpd
-    Tftp(tftp::Arguments),
+    Tftp(Turns<tftp::Subject>),
     /// Names and addresses: netbootd, dnsmasq and Knot
-    Dns(dns::Arguments),
+    Dns(Turns<dns::Subject>),
     /// Files over HTTP: netbootd and nginx
-    Http(http::Arguments),
+    Http(Turns<http::Subject>),
     /// The load of `nfs`, which starts it itself
     #[command(hide = true)]
     NfsClient(nfs::ClientArguments),
@@ -51,9 +52,9 @@ pub(crate) fn run(bench: &Bench) -> Result<()> {
         Bench::Image(arguments) => image::measure(arguments),
         Bench::Memory(arguments) => memory::measure(arguments),
         Bench::Nfs(arguments) => nfs::measure(arguments),
-        Bench::Tftp(arguments) => tftp::measure(arguments),
-        Bench::Dns(arguments) => dns::measure(arguments),
-        Bench::Http(arguments) => http::measure(arguments),
+        Bench::Tftp(turns) => turns.measure(&tftp::Tftp),
+        Bench::Dns(turns) => turns.measure(&dns::Dns),
+        Bench::Http(turns) => turns.measure(&http::Http),
         Bench::NfsClient(arguments) => nfs::client(arguments),
     }
 }

@@ -1,7 +1,7 @@
 //! Rounds, cases and servers in turn: what the benches of tftp, http and dns have in common.
 //!
 //! All servers run at once, each on a [`Ground`] of its own, and are asked in turn: round by round,
-//! case by case, server by server. Every round has servers of its own.
+//! case by case, server by server, the servers of every second round in reverse. Every round has servers of its own.
 
 use std::path::PathBuf;
 
@@ -14,21 +14,31 @@ use super::rows::Rows;
 use super::usage;
 use crate::{build, packages};
 
-/// What these benches can be told.
+/// How much is measured.
 #[derive(clap::Args)]
-pub(crate) struct Turns {
+pub(crate) struct Measure {
     /// How often each case is measured; the rows are medians
     #[arg(long, default_value_t = 3)]
-    rounds: u32,
-    /// How long each measurement takes
+    pub(crate) rounds: u32,
+    /// How long each measurement takes, in seconds
     #[arg(long, default_value_t = 2.0)]
     pub(crate) seconds: f64,
+    /// Write the rows to this file too, as one JSON object
+    #[arg(long)]
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// What a bench of these subjects can be told.
+#[derive(clap::Args)]
+pub(crate) struct Turns<S: ValueEnum + Send + Sync + 'static> {
+    #[command(flatten)]
+    pub(crate) measure: Measure,
     /// Only cases whose name begins so; may be said more than once
     #[arg(long)]
     case: Vec<String>,
-    /// Write the rows to this file too, as one JSON object
+    /// Only these subjects
     #[arg(long)]
-    json: Option<PathBuf>,
+    subject: Vec<S>,
 }
 
 /// What a load is counted in.
@@ -50,7 +60,7 @@ pub(crate) struct Brought {
 /// One service and those who offer it.
 pub(crate) trait Service: Sync {
     /// Who offers it.
-    type Subject: ValueEnum + PartialEq + Copy + Send + Sync;
+    type Subject: ValueEnum + PartialEq + Copy + Send + Sync + 'static;
     /// The first word of its rows.
     const NAME: &'static str;
     /// What is asked, and what that is counted in.
@@ -66,31 +76,40 @@ pub(crate) trait Service: Sync {
     fn load(&self, case: &str, ground: &Ground, seconds: f64) -> Result<Brought>;
 }
 
-impl Turns {
-    /// Measures these subjects, or all where none are named, and prints the rows.
-    pub(crate) fn measure<S: Service>(&self, service: &S, only: &[S::Subject]) -> Result<()> {
+impl<S: ValueEnum + PartialEq + Copy + Send + Sync + 'static> Turns<S> {
+    /// The subjects that are named, or all where none is.
+    pub(crate) fn subjects(&self) -> Vec<S> {
+        let all = S::value_variants().iter().copied();
+        all.filter(|subject| self.subject.is_empty() || self.subject.contains(subject))
+            .collect()
+    }
+
+    /// Whether this case is to be measured.
+    pub(crate) fn wants(&self, case: &str) -> bool {
+        self.case.is_empty() || self.case.iter().any(|start| case.starts_with(start))
+    }
+
+    /// Measures every case of a service with every subject, and prints the rows.
+    pub(crate) fn measure<T: Service<Subject = S>>(&self, service: &T) -> Result<()> {
         build::programs()?;
         packages::install(&packages::missing(packages::BENCH.iter()))?;
-        let subjects: Vec<S::Subject> = S::Subject::value_variants()
-            .iter()
-            .copied()
-            .filter(|subject| only.is_empty() || only.contains(subject))
-            .collect();
-        let wanted = |name: &str| {
-            self.case.is_empty() || self.case.iter().any(|start| name.starts_with(start))
-        };
         let mut rows = Rows::default();
-        for round in 1..=self.rounds {
+        for round in 1..=self.measure.rounds {
             let mut serving = Vec::new();
+            let mut subjects = self.subjects();
+            if round % 2 == 0 {
+                // Nobody is always the first to be asked.
+                subjects.reverse();
+            }
             for subject in &subjects {
                 let who = subject.to_possible_value().context("a subject's name")?;
                 let who = who.get_name().to_owned();
-                let ground = Ground::open(&format!("bench-{}-{who}", S::NAME))?;
+                let ground = Ground::open(&format!("bench-{}-{who}", T::NAME))?;
                 let processes = service.start(*subject, &ground);
                 let processes = processes.with_context(|| format!("cannot start {who}"))?;
                 serving.push((*subject, who, processes, ground));
             }
-            for (case, unit) in S::CASES.iter().filter(|(case, _)| wanted(case)) {
+            for (case, unit) in T::CASES.iter().filter(|(case, _)| self.wants(case)) {
                 for (subject, who, processes, ground) in &serving {
                     let server = processes.last().context("nothing runs")?;
                     if !service.takes_part(*subject, case) {
@@ -100,10 +119,10 @@ impl Turns {
                     let figures = figures.with_context(|| format!("{case} of {who}"))?;
                     eprintln!(
                         "bench {}: round {round}, {case}, {who}: {figures:.2?}",
-                        S::NAME
+                        T::NAME
                     );
                     for (metric, figure) in figures {
-                        rows.add(format!("{}.{case}.{metric}.{who}", S::NAME), figure);
+                        rows.add(format!("{}.{case}.{metric}.{who}", T::NAME), figure);
                     }
                 }
             }
@@ -113,12 +132,12 @@ impl Turns {
                 std::fs::remove_dir_all(folder)?;
             }
         }
-        rows.publish(self.json.as_deref())
+        rows.publish(self.measure.json.as_deref())
     }
 
-    fn one<S: Service>(
+    fn one<T: Service>(
         &self,
-        service: &S,
+        service: &T,
         case: &str,
         unit: Unit,
         server: &Process,
@@ -128,7 +147,7 @@ impl Turns {
         ground.settle(server)?;
         usage::forget_peak(pid)?;
         let before = usage::processor_time(pid)?;
-        let brought = service.load(case, ground, self.seconds)?;
+        let brought = service.load(case, ground, self.measure.seconds)?;
         let cpu = usage::processor_time(pid)? - before;
         let Brought { units, seconds } = brought;
         let memory = ("rss_mib", usage::peak_memory(pid)?);

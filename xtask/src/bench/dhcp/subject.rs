@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::Result;
+use integration::dnsmasq::ALONE;
 use integration::room::{Relay, message, network};
 use integration::subject::netbootd;
 use integration::{Lab, Process, Setup};
@@ -93,18 +94,8 @@ fn start_netbootd(lab: &Lab, leases: u32) -> Result<Process> {
 
 fn start_dnsmasq(lab: &Lab) -> Result<Process> {
     let mut dnsmasq = lab.command("dnsmasq")?;
-    dnsmasq.args([
-        "--keep-in-foreground",
-        "--user=root",
-        "--port=0",
-        "--no-ping",
-    ]);
-    dnsmasq.args([
-        "--quiet-dhcp",
-        "--conf-file=/dev/null",
-        "--pid-file=",
-        "--log-facility=-",
-    ]);
+    dnsmasq.args(ALONE);
+    dnsmasq.args(["--port=0", "--no-ping", "--quiet-dhcp"]);
     dnsmasq.args(["--dhcp-authoritative", "--dhcp-lease-max=100000"]);
     let first = u32::from(Relay::ADDRESS) + 9;
     let last = Ipv4Addr::from(first + ADDRESSES - 1);

@@ -23,29 +23,14 @@ use anyhow::{Context, Result, ensure};
 use integration::{Lab, Process, succeed};
 
 use super::ground::Ground;
-use super::turns::{Brought, Service, Turns, Unit};
+use super::turns::{Brought, Service, Unit};
 pub(super) use names::Names;
 pub(super) use subject::{Subject, netbootd};
-
-/// What `cargo xtask bench dns` can be told.
-#[derive(clap::Args)]
-pub(crate) struct Arguments {
-    #[command(flatten)]
-    turns: Turns,
-    /// Only these subjects
-    #[arg(long)]
-    subject: Vec<Subject>,
-}
 
 /// Questions that wait for an answer at once.
 const OUTSTANDING: &str = "128";
 
 pub(super) struct Dns;
-
-/// Measures every case with every subject, and prints the rows.
-pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
-    arguments.turns.measure(&Dns, &arguments.subject)
-}
 
 impl Service for Dns {
     type Subject = Subject;

@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use anyhow::Result;
+use integration::dnsmasq::ALONE;
 use integration::room::network;
 use integration::subject::names::{DOMAIN, UPSTREAM};
 use integration::subject::netbootd::asked;
@@ -52,17 +53,7 @@ fn dnsmasq(ground: &Ground) -> Result<Process> {
     let hosts = ground.lab.folder().join("hosts");
     fs::write(&hosts, Names::hosts())?;
     let mut dnsmasq = ground.lab.command("dnsmasq")?;
-    dnsmasq.args([
-        "--keep-in-foreground",
-        "--user=root",
-        "--conf-file=/dev/null",
-    ]);
-    dnsmasq.args([
-        "--pid-file=",
-        "--log-facility=-",
-        "--no-resolv",
-        "--no-hosts",
-    ]);
+    dnsmasq.args(ALONE).args(["--no-resolv", "--no-hosts"]);
     dnsmasq.args(["--cache-size=10000", &format!("--server={UPSTREAM}")]);
     dnsmasq.arg(format!("--addn-hosts={}", hosts.display()));
     start(dnsmasq, ground, "dnsmasq", "read ")
@@ -73,17 +64,7 @@ fn upstream(ground: &Ground) -> Result<Process> {
     let hosts = ground.lab.folder().join("others");
     fs::write(&hosts, Names::others())?;
     let mut dnsmasq = ground.neighbour(UPSTREAM.parse()?, "dnsmasq")?;
-    dnsmasq.args([
-        "--keep-in-foreground",
-        "--user=root",
-        "--conf-file=/dev/null",
-    ]);
-    dnsmasq.args([
-        "--pid-file=",
-        "--log-facility=-",
-        "--no-resolv",
-        "--no-hosts",
-    ]);
+    dnsmasq.args(ALONE).args(["--no-resolv", "--no-hosts"]);
     dnsmasq.args(["--local-ttl=3600", "--interface=eth0"]);
     dnsmasq.arg(format!("--addn-hosts={}", hosts.display()));
     start(dnsmasq, ground, "upstream", "read ")

@@ -20,21 +20,11 @@ use anyhow::{Context, Result};
 use integration::{Lab, Process, succeed};
 
 use super::ground::Ground;
-use super::turns::{Brought, Service, Turns, Unit};
-
-/// What `cargo xtask bench http` can be told.
-#[derive(clap::Args)]
-pub(crate) struct Arguments {
-    #[command(flatten)]
-    turns: Turns,
-    /// Only these subjects
-    #[arg(long)]
-    subject: Vec<Subject>,
-}
+use super::turns::{Brought, Service, Unit};
 
 /// Who sends files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Subject {
+pub(crate) enum Subject {
     /// Ours, with its defaults
     Netbootd,
     /// nginx, one process, with sendfile
@@ -47,11 +37,6 @@ const LONG: usize = 60_000_000;
 const CONNECTIONS: &str = "16";
 
 pub(super) struct Http;
-
-/// Measures every case with every subject, and prints the rows.
-pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
-    arguments.turns.measure(&Http, &arguments.subject)
-}
 
 impl Service for Http {
     type Subject = Subject;

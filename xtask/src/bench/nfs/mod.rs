@@ -36,6 +36,7 @@ use integration::{Lab, succeed};
 use serde_json::Value;
 
 use super::rows::Rows;
+use super::turns::Turns;
 use super::usage;
 use crate::build;
 use case::{CASES, Case, Files};
@@ -46,24 +47,11 @@ pub(crate) use client::{Arguments as ClientArguments, run as client};
 /// What `cargo xtask bench nfs` can be told.
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// How often each case is measured; the rows are medians
-    #[arg(long, default_value_t = 3)]
-    rounds: u32,
-    /// How long each measurement takes (`tree_cold` takes what it takes)
-    #[arg(long, default_value_t = 2.0)]
-    seconds: f64,
-    /// Only cases whose name begins so; may be said more than once
-    #[arg(long)]
-    case: Vec<String>,
-    /// Only these subjects
-    #[arg(long)]
-    subject: Vec<Subject>,
+    #[command(flatten)]
+    turns: Turns<Subject>,
     /// TCP's congestion control in the servers' networks; otherwise this machine's own
     #[arg(long)]
     congestion: Option<String>,
-    /// Write the rows to this file too, as one JSON object
-    #[arg(long)]
-    json: Option<PathBuf>,
 }
 
 /// Files of the tree that are too small to tell anything about reading, in bytes.
@@ -74,10 +62,8 @@ const FEW: u64 = 16 << 20;
 /// Measures every case with every subject, and prints the rows.
 pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
     build::programs()?;
-    let subjects = match arguments.subject.as_slice() {
-        [] => Subject::ALL.to_vec(),
-        some => some.to_vec(),
-    };
+    let (turns, measure) = (&arguments.turns, &arguments.turns.measure);
+    let subjects = turns.subjects();
     subjects.iter().try_for_each(|subject| subject.build())?;
     let root = roots::full()?;
     let image = subject::image(&root)?;
@@ -90,12 +76,8 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
             .collect::<Vec<_>>(),
     )?;
 
-    let wanted = |name: &str| {
-        let starts = &arguments.case;
-        starts.is_empty() || starts.iter().any(|start| name.starts_with(start))
-    };
     let mut rows = Rows::default();
-    for round in 1..=arguments.rounds {
+    for round in 1..=measure.rounds {
         let mut serving = Vec::new();
         for subject in &subjects {
             let started = subject
@@ -104,12 +86,12 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
             write_lists(&started, &root, &tree)?;
             serving.push((subject, started));
         }
-        for case in CASES.iter().filter(|case| wanted(case.name)) {
+        for case in CASES.iter().filter(|case| turns.wants(case.name)) {
             for (connections, suffix) in case.connections {
                 let name = format!("{}{suffix}", case.name);
                 for (subject, serving) in &mut serving {
                     let who = subject.as_str();
-                    let figures = load(serving, case, *connections, arguments.seconds)
+                    let figures = load(serving, case, *connections, measure.seconds)
                         .with_context(|| format!("{name} of {who}"))?;
                     eprintln!("bench nfs: round {round}, {name}, {who}: {figures:.3?}");
                     for (metric, figure) in figures {
@@ -118,7 +100,7 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
                 }
             }
         }
-        for (subject, serving) in serving.iter_mut().filter(|_| wanted("image_cat")) {
+        for (subject, serving) in serving.iter_mut().filter(|_| turns.wants("image_cat")) {
             let who = subject.as_str();
             for (metric, figure) in cat(serving)? {
                 eprintln!("bench nfs: round {round}, image_cat, {who}: {metric} {figure:.3}");
@@ -131,7 +113,7 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
             fs::remove_dir_all(folder)?;
         }
     }
-    rows.publish(arguments.json.as_deref())
+    rows.publish(measure.json.as_deref())
 }
 
 /// One load, by a client of its own in the server's namespace.

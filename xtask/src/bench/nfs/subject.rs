@@ -42,8 +42,6 @@ pub(super) struct Serving {
 const NFSSERVE_PORT: u16 = 2049;
 
 impl Subject {
-    pub(super) const ALL: [Self; 3] = [Self::Netbootd, Self::Ganesha, Self::Nfsserve];
-
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Netbootd => "netbootd",

@@ -17,26 +17,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use integration::dnsmasq::ALONE;
 use integration::{Lab, Process};
 
 use super::ground::Ground;
-use super::turns::{Brought, Service, Turns, Unit};
+use super::turns::{Brought, Service, Unit};
 use crate::command::{cargo, run};
 use crate::workspace;
 
-/// What `cargo xtask bench tftp` can be told.
-#[derive(clap::Args)]
-pub(crate) struct Arguments {
-    #[command(flatten)]
-    turns: Turns,
-    /// Only these subjects
-    #[arg(long)]
-    subject: Vec<Subject>,
-}
-
 /// Who sends files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub(super) enum Subject {
+pub(crate) enum Subject {
     /// Ours, with its defaults
     Netbootd,
     /// dnsmasq
@@ -49,11 +40,6 @@ pub(super) enum Subject {
 const RS_TFTPD: &str = "1.0.0";
 
 pub(super) struct Tftp;
-
-/// Measures every case with every subject, and prints the rows.
-pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
-    arguments.turns.measure(&Tftp, &arguments.subject)
-}
 
 impl Service for Tftp {
     type Subject = Subject;
@@ -74,9 +60,8 @@ impl Service for Tftp {
             }
             Subject::Dnsmasq => {
                 let mut dnsmasq = ground.lab.command("dnsmasq")?;
-                dnsmasq.args(["--keep-in-foreground", "--user=root", "--port=0"]);
-                dnsmasq.args(["--conf-file=/dev/null", "--pid-file=", "--log-facility=-"]);
-                dnsmasq.args(["--enable-tftp", "--tftp-max=200", "--quiet-tftp"]);
+                dnsmasq.args(ALONE).args(["--port=0", "--quiet-tftp"]);
+                dnsmasq.args(["--enable-tftp", "--tftp-max=200"]);
                 dnsmasq.arg(format!("--tftp-root={}", folder.display()));
                 let log = ground.lab.folder().join("dnsmasq.log");
                 let mut process = Process::start(&mut dnsmasq, &log)?;
