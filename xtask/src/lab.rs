@@ -29,6 +29,9 @@ pub(crate) fn one(arguments: &Arguments) -> Result<()> {
         .collect();
     let name = chosen(&tests, &arguments.name)?;
     build::programs()?;
+    if name.contains("arm64") {
+        build::arm64_init()?;
+    }
     run(cargo([
         "test",
         "--quiet",

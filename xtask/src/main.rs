@@ -14,6 +14,7 @@ mod demo;
 mod fuzz;
 mod lab;
 mod layers;
+mod no_services;
 mod packages;
 mod test;
 mod tidy;

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 
 use crate::command::{command, run};
+use crate::no_services::NoServices;
 
 /// What `cargo xtask install` can be told.
 #[derive(clap::Args)]
@@ -46,6 +47,7 @@ pub(crate) const DEMO: &[Package] = &[
 pub(crate) const TEST: &[Package] = &[
     package("dnsmasq-base", "/usr/sbin/dnsmasq"),
     package("isc-dhcp-client", "/sbin/dhclient"),
+    package("isc-dhcp-server", "/usr/sbin/dhcpd"),
     package("dhcpcd-base", "/usr/sbin/dhcpcd"),
     package("kea-admin", "/usr/sbin/perfdhcp"),
     package("busybox-static", "/bin/busybox"),
@@ -136,7 +138,10 @@ pub(crate) fn install(names: &[&str]) -> Result<()> {
     if names.is_empty() {
         return Ok(());
     }
-    println!("To be installed from Debian: {}", names.join(" "));
+    println!(
+        "To be installed from Debian, their services not started: {}",
+        names.join(" ")
+    );
     if !Path::new("/usr/bin/apt-get").exists() {
         bail!(
             "there is no apt-get here; install what stands for {} and try again",
@@ -150,5 +155,6 @@ pub(crate) fn install(names: &[&str]) -> Result<()> {
         ["install", "--yes", "--quiet", "--no-install-recommends"],
     );
     install.args(names).env("DEBIAN_FRONTEND", "noninteractive");
+    let _no_services = NoServices::new(Path::new("/usr/sbin/policy-rc.d"))?;
     run(&mut install)
 }
