@@ -1,11 +1,12 @@
 //! The lab network: one link, the server on it, and whoever a test brings.
 
-use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -19,10 +20,10 @@ use crate::process::Process;
 #[derive(Debug)]
 pub struct Lab {
     // Dropped in this order: programs before the namespace they run in.
-    capture: RefCell<Option<Process>>,
+    capture: Mutex<Option<Process>>,
     server: Namespace,
     folder: PathBuf,
-    members: Cell<u8>,
+    members: AtomicU8,
 }
 
 impl Lab {
@@ -44,10 +45,10 @@ impl Lab {
         let bridge = Self::BRIDGE;
         server.ip(&format!("address add {}/24 dev {bridge}", Self::SERVER))?;
         let lab = Self {
-            capture: RefCell::new(None),
+            capture: Mutex::new(None),
             server,
             folder,
-            members: Cell::new(0),
+            members: AtomicU8::new(0),
         };
         lab.start_capture()?;
         Ok(lab)
@@ -136,12 +137,16 @@ impl Lab {
 
     /// Ends the capture, so that its file is whole.
     pub fn close_capture(&self) {
-        self.capture.borrow_mut().take();
+        self.captured(None);
     }
 
     fn next_member(&self) -> u8 {
-        self.members.set(self.members.get() + 1);
-        self.members.get()
+        self.members.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Who captures from now on; who did so before has ended.
+    fn captured(&self, by: Option<Process>) {
+        *self.capture.lock().unwrap_or_else(PoisonError::into_inner) = by;
     }
 
     fn start_capture(&self) -> Result<()> {
@@ -162,7 +167,7 @@ impl Lab {
             .arg(self.capture());
         let mut tcpdump = Process::start(&mut tcpdump, &self.folder.join("tcpdump.log"))?;
         tcpdump.until_printed("listening on", Duration::from_secs(10))?;
-        *self.capture.borrow_mut() = Some(tcpdump);
+        self.captured(Some(tcpdump));
         Ok(())
     }
 }

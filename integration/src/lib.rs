@@ -22,6 +22,7 @@ pub mod boot;
 pub mod clients;
 mod console;
 pub mod disk;
+pub mod dnsmasq;
 mod door;
 mod lab;
 mod machine;

@@ -50,6 +50,8 @@ fn grubs_menu_boots_what_is_chosen_and_the_booted_orders_what_comes_next() {
         for wanted in ["shimx64.efi", "KiB over TFTP", "full@", "mounted"] {
             ensure!(said.contains(wanted), "no {wanted:?} in:\n{said}");
         }
+        let said = asked(lab, &["client", &mac])?;
+        ensure!(said.contains("secure boot is off, as it said"), "{said}");
         let client = "/run/netbootd/client boot-next";
         machine.shell(&format!("{client} none"), "answered 403", MINUTE)?;
         machine.shell(

@@ -35,7 +35,7 @@ fn still_there(machine: &mut Machine) -> Result<String> {
 }
 
 #[test]
-fn no_network_manager_touches_the_card_that_booted_and_its_lease_lives_on() {
+fn matrix_no_network_manager_touches_the_card_that_booted_and_its_lease_lives_on() {
     in_lab(|lab| {
         put(
             lab,

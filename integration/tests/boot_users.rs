@@ -245,7 +245,7 @@ fn people_log_in_with_the_servers_password_to_the_servers_home() {
 }
 
 #[test]
-fn homes_stay_in_the_machines_memory_or_come_over_nfs() {
+fn matrix_homes_stay_in_the_machines_memory_or_come_over_nfs() {
     in_lab(|lab| {
         // What an image with nfs-common has more.
         let programs = overlay_dir(lab).join("all/usr/sbin");

@@ -10,12 +10,12 @@ use crate::process::succeed;
 
 /// Makes a root of these packages.
 pub(super) fn make(folder: &Path, variant: &str, packages: &[&str]) -> Result<()> {
-    make_for("amd64", folder, variant, packages)
+    make_for(None, folder, variant, packages)
 }
 
-/// The same for another processor, as Debian calls it.
+/// The same for another processor than this machine's, as Debian calls it.
 pub(super) fn make_for(
-    architecture: &str,
+    architecture: Option<&str>,
     folder: &Path,
     variant: &str,
     packages: &[&str],
@@ -23,7 +23,7 @@ pub(super) fn make_for(
     succeed(
         Command::new(tool("mmdebstrap")?)
             .arg(format!("--variant={variant}"))
-            .arg(format!("--architectures={architecture}"))
+            .args(architecture.map(|name| format!("--architectures={name}")))
             .arg(format!("--include={}", packages.join(",")))
             .arg(release()?)
             .arg(folder)

@@ -100,7 +100,7 @@ const SMALL: &[&str] = &["busybox-static", "linux-image-cloud-amd64"];
 /// The small root for 64-bit ARM machines, with the loaders that their firmware lets start.
 pub fn small_arm64() -> Result<Root> {
     let folder = made(&format!("{}-arm64", small::versioned_name()), |folder| {
-        debian::make_for("arm64", folder, "extract", SMALL_ARM64)?;
+        debian::make_for(Some("arm64"), folder, "extract", SMALL_ARM64)?;
         small::finish(folder)
     })?;
     Ok(Root {

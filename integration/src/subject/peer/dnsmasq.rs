@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::dnsmasq::ALONE;
 use crate::lab::Lab;
 use crate::process::Process;
 use crate::subject::{Mode, Setup, names};
@@ -28,13 +29,12 @@ pub fn run(lab: &Lab, text: &str) -> Result<Process> {
     fs::write(&config, text)?;
     let mut dnsmasq = lab.command("dnsmasq")?;
     dnsmasq
-        .args(["--keep-in-foreground", "--log-facility=-", "--user=root"])
+        .args(ALONE)
         .arg(format!("--conf-file={}", config.display()))
         .arg(format!(
             "--dhcp-leasefile={}",
             lab.folder().join("leases").display()
-        ))
-        .arg("--pid-file=");
+        ));
     let mut dnsmasq = Process::start(&mut dnsmasq, &lab.folder().join("dnsmasq.log"))?;
     dnsmasq.until_printed("dnsmasq-tftp", Duration::from_secs(10))?;
     Ok(dnsmasq)
