@@ -25,8 +25,7 @@ fn a_running_client_never_sees_a_new_image_and_the_next_one_gets_it() {
         let setup = Setup {
             root: RootKind::Tree,
             image: Some(&small),
-            // Time for a build on a busy machine; the client sleeps.
-            kernel_arguments: "quiet lab.wait=60",
+            kernel_arguments: "quiet lab.wait=1",
             ..Setup::default()
         };
         let mut server = Server::netbootd(lab, &setup)?;
@@ -36,15 +35,10 @@ fn a_running_client_never_sees_a_new_image_and_the_next_one_gets_it() {
 
         let changed = small.changed(&lab.folder().join("changed"))?;
         let mut machine = Machine::start(lab, Firmware::Bios, Card::Virtio, 1024)?;
-        machine.until_says(&["init of the image runs"], Duration::from_secs(240))?;
+        machine.until_says(&["waiting for a line"], Duration::from_secs(240))?;
         let mut build = command(lab, &["image", "build", "--name", "small", "--config"])?;
         build.arg(config_file(lab));
         succeed(build.arg(&changed.folder))?;
-        ensure!(
-            !machine.console.text().contains("have the right sum"),
-            "the build took longer than the client slept: this proves nothing"
-        );
-
         until(
             Duration::from_secs(20),
             "new clients to get the new generation",
@@ -53,6 +47,7 @@ fn a_running_client_never_sees_a_new_image_and_the_next_one_gets_it() {
                 Ok((!now.is_empty() && now != before).then_some(()))
             },
         )?;
+        machine.types("\n")?;
         let verdict =
             machine.until_says(&["VERDICT PASS", "VERDICT FAIL"], Duration::from_secs(300))?;
         ensure!(

@@ -4,7 +4,7 @@
 #   lab.root=image|tree|ram   how the root must have come
 #   lab.nfs=SERVER:/PATH      an export that must refuse to be written
 #   lab.mountport=PORT        where that server answers MOUNT
-#   lab.wait=SECONDS          how long to wait before the checks, for a server that changes meanwhile
+#   lab.wait=1                to wait for a line on the console before the checks, for a server that changes meanwhile
 #   lab.damaged=1             that a block of the root is damaged, until somebody has seen that it is
 # and netbootd.verity= that every block of the root is checked.
 bb=/bin/busybox
@@ -19,7 +19,10 @@ root=$(word lab.root)
 nfs=$(word lab.nfs)
 [ -n "$root" ] && [ -n "$nfs" ] || fail "the kernel command line lacks lab.root= or lab.nfs="
 
-$bb sleep "$(word lab.wait)" 2>/dev/null
+if [ -n "$(word lab.wait)" ]; then
+    echo "lab: waiting for a line"
+    read -r _ </dev/console
+fi
 
 # 0. Damage is a read error for who reads it, and none any more when the server has been put right.
 unreadable() { $bb find /lib/modules/ -type f -exec $bb cat {} + 2>&1 >/dev/null; }
