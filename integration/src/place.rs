@@ -28,7 +28,7 @@ pub fn built(program: &str) -> Result<PathBuf> {
     let path = folder.join(program);
     if !path.exists() {
         bail!(
-            "{} is not there; `cargo xtask test` builds it, and so do `lab`, `boot` and `demo`",
+            "{} is not there; `cargo xtask lab`, `boot` and `demo` build it",
             path.display()
         );
     }

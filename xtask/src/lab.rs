@@ -28,9 +28,9 @@ pub(crate) fn one(arguments: &Arguments) -> Result<()> {
         .filter_map(|line| line.strip_suffix(": test"))
         .collect();
     let name = chosen(&tests, &arguments.name)?;
-    build::programs()?;
+    let programs = build::programs()?;
     if name.contains("arm64") {
-        build::arm64_init()?;
+        build::arm64_init(&programs)?;
     }
     run(cargo([
         "test",
