@@ -250,7 +250,10 @@ fn nft(words: &[&str], input: &str) -> Result<Ran, String> {
     if ran.good {
         return Ok(ran);
     }
-    Err(format!("nft: {}", ran.output.trim()))
+    Err(match ran.output.trim() {
+        "" => format!("nft ended with {}", ran.ended),
+        said => format!("nft: {said}"),
+    })
 }
 
 /// What stands against the `nat` of an interface on this machine now, in words.
