@@ -1,5 +1,5 @@
 //! Each of the ladder's ways with real firmware, said in the configuration, up to the script that its loader asks for:
-//! what the firmware was told and what it did with that are read from the link.
+//! what the firmware was told and what it did with that are read from the link. And all of them in turn, unsaid.
 //!
 //! `direct` is what all other tests boot by; `shim` is `boot_secure`'s and `boot_grub`'s.
 
@@ -10,7 +10,7 @@ use integration::Firmware::{Bios, Uefi};
 use integration::Mode::{Full, Proxy};
 use integration::subject::netbootd::asked;
 use integration::{
-    Card, Firmware, Lab, Machine, Mode, Neighbour, Server, Setup, in_lab, ran, roots,
+    Card, Firmware, Lab, Machine, Mode, Neighbour, Server, Setup, in_lab, ran, roots, succeed,
 };
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -145,5 +145,53 @@ fn matrix_an_ipxe_in_the_cards_rom_asks_for_its_script_at_once() {
             ensure!(!why.contains(" loader "), "{why}");
         }
         Ok(())
+    });
+}
+
+/// Nobody says anything in the configuration: a firewall in between lets no request for a file through, whatever the
+/// machine is told, and its person switches it off and on.
+#[test]
+fn matrix_one_machine_climbs_from_way_to_way_until_one_brings_it_to_its_script() {
+    in_lab(|lab| {
+        let small = roots::small()?;
+        let setup = Setup {
+            image: Some(&small),
+            ..Setup::default()
+        };
+        let mut server = Server::netbootd(lab, &setup)?;
+        let nft = |rules: &str| succeed(lab.command("nft")?.arg(rules));
+        nft(
+            "table inet wall { chain in { type filter hook input priority 0; udp dport 69 drop; }; }",
+        )?;
+        let plug = lab.tap()?;
+        let mac = plug.1.clone();
+        let start = || Machine::plugged_in(lab, Uefi, Card::Virtio, 1024, plug.clone());
+        let mut machine = start()?;
+        for told in [
+            "told by direct, it did not fetch what it was told the last time; it gets its loader from port 4011 now",
+            "told by boot-server, it did not fetch what it was told the last time; it gets its loader in the header alone now",
+            "told by header, it did not fetch what it was told the last time; it gets the other iPXE now",
+            "told by other-ipxe, it did not fetch what it was told the last time; it gets shim and GRUB now",
+        ] {
+            machine.until_says(&["Station IP address is"], LIMIT)?;
+            // Who comes again within five seconds of its address goes on with what it did.
+            std::thread::sleep(Duration::from_secs(5));
+            drop(machine);
+            machine = start()?;
+            integration::until(LIMIT, told, || {
+                Ok(asked(lab, &["why", &mac])?.contains(told).then_some(()))
+            })?;
+        }
+        // Its firmware is still asking.
+        nft("delete table inet wall")?;
+        machine.until_says(&["VERDICT PASS"], 2 * LIMIT)?;
+        drop(machine);
+        let client = asked(lab, &["client", &mac])?;
+        let remembered = "boots with shim and GRUB; found out and remembered";
+        ensure!(client.contains(remembered), "{client}");
+
+        let mut machine = start()?;
+        machine.until_says(&["Fetching Netboot Image grubx64.efi"], LIMIT)?;
+        server.must_run()
     });
 }
